@@ -1,0 +1,83 @@
+"""What every encoder is: a torch module from windows to vectors that knows the signal it expects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from kinelet.errors import SpecMismatchError
+from kinelet.signal.spec import SignalSpec
+
+
+class Encoder(nn.Module):
+    """Base of all encoders.
+
+    Subclasses implement :meth:`forward` and call ``super().__init__`` with their spec, output width, and the
+    keyword arguments that build them again (stored in ``config.json`` beside the weights).
+
+    Attributes:
+        spec: The signal the encoder expects.
+        dim: Width of its output.
+        name: Name in the registry; set by :func:`kinelet.create_encoder`.
+        config: Keyword arguments that build the same network again.
+        card: Facts that travel with the weights: method, corpus, people it was trained on, …
+    """
+
+    min_samples: int = 1
+
+    def __init__(self, spec: SignalSpec, dim: int, config: dict[str, Any]) -> None:
+        super().__init__()
+        self.spec, self.dim, self.config = spec, dim, config
+        self.name = ""
+        self.card: dict[str, Any] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encode windows ``(batch, channel, time)`` into vectors ``(batch, dim)``."""
+        raise TypeError(f"{type(self).__name__} does not define forward")
+
+    def check_input(self, shape: tuple[int, ...]) -> None:
+        """Raise unless ``shape`` is a batch of windows this encoder can take.
+
+        Raises:
+            SpecMismatchError: naming what was given and what is expected.
+        """
+        want = f"(batch, {len(self.spec.channels)} channels {' '.join(self.spec.channels)}, time >= {self.min_samples})"
+        if len(shape) != 3 or shape[1] != len(self.spec.channels) or shape[2] < self.min_samples:
+            raise SpecMismatchError(
+                f"input has shape {tuple(shape)} but {want} is expected",
+                where=f"encoder {self.name or type(self).__name__}",
+                remedy="Windows go in as (batch, channel, time); adapt recordings with kinelet.signal.adapt",
+            )
+
+    @torch.inference_mode()
+    def embed(self, x: npt.ArrayLike | Tensor, batch_size: int = 512) -> npt.NDArray[np.float32]:
+        """Embed windows of any number, in evaluation mode, without gradients.
+
+        Args:
+            x: Array or tensor ``(batch, channel, time)`` in ``spec``.
+            batch_size: Windows per forward pass; the result does not depend on it.
+
+        Returns:
+            float32 array ``(batch, dim)``.
+
+        Raises:
+            SpecMismatchError: on a wrong shape.
+        """
+        windows = x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x, dtype=np.float32))
+        self.check_input(tuple(windows.shape))
+        device = next(self.parameters()).device
+        was_training = self.training
+        self.eval()
+        try:
+            parts = [
+                self(windows[i : i + batch_size].to(device, torch.float32)).float().cpu()
+                for i in range(0, len(windows), batch_size)
+            ]
+        finally:
+            self.train(was_training)
+        out = torch.cat(parts) if parts else torch.empty(0, self.dim)
+        return out.numpy()

@@ -1,0 +1,88 @@
+"""What every method is: a module from a batch to a loss, ignorant of devices, loops and files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NotRequired, TypedDict
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from kinelet.encoders.base import Encoder
+
+
+class MethodConfig(BaseModel):
+    """Base of all method configurations: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Batch(TypedDict):
+    """What a sampler hands to a method.
+
+    Keys:
+        x: Windows ``(batch, channel, time)``, float32, in the corpus's spec.
+        subject, recording: Codes ``(batch,)``, int64.
+        time_s: Start of each window in seconds on its recording's clock, ``(batch,)``, float64.
+        candidates: ``(batch, K, channel, time)`` further windows of each anchor, if the sampler draws them.
+        generators: One generator per shard of the batch (equal consecutive parts of its rows); a method draws the
+            randomness of shard ``i`` from generator ``i`` alone, so that two processes with one shard each do what
+            one process with two shards does.
+    """
+
+    x: Tensor
+    subject: Tensor
+    recording: Tensor
+    time_s: Tensor
+    generators: Sequence[torch.Generator]
+    candidates: NotRequired[Tensor]
+
+
+class Output(TypedDict):
+    """What a method returns.
+
+    Keys:
+        loss: Scalar with gradient.
+        parts: Named scalars for the log, detached.
+        embeddings: ``(batch, dim)`` detached encoder outputs for collapse indicators, if at hand.
+    """
+
+    loss: Tensor
+    parts: dict[str, Tensor]
+    embeddings: NotRequired[Tensor]
+
+
+class Method(nn.Module):
+    """Base of all methods.
+
+    ``gather`` maps ``(local batch, dim)`` to ``(global batch, dim)`` with gradients, rank after rank, and
+    ``rank_offset`` is this process's first row in the gathered batch; the loop sets both under DDP, and alone they
+    are the identity and 0.
+
+    Attributes:
+        encoder: The network that is kept.
+        config: Typed configuration.
+        sampler: Which sampler feeds the method: ``random``, ``within`` or ``sequence`` (see kinelet.corpus.samplers).
+    """
+
+    sampler: str = "random"
+
+    def __init__(self, encoder: Encoder, config: Any) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+        self.gather: Callable[[Tensor], Tensor] = lambda z: z
+        self.rank_offset: int = 0
+
+    def forward(self, batch: Batch) -> Output:
+        """Compute the loss of a batch."""
+        raise TypeError(f"{type(self).__name__} does not define forward")
+
+
+def sharded(
+    function: Callable[[Tensor, torch.Generator], Tensor], x: Tensor, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """Apply a random ``function`` to each shard of ``x`` with that shard's own generator."""
+    shards = x.chunk(len(generators))
+    return torch.cat([function(part, g) for part, g in zip(shards, generators, strict=True)])
