@@ -1,0 +1,118 @@
+"""Configuration: YAML in, dotted overrides on top, validated into frozen pydantic models, resolved copy out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kinelet.errors import BadOptionError
+
+MAX_YAML_BYTES = 1 << 20
+
+
+class FrozenModel(BaseModel):
+    """Base of all configurations: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML mapping with plain types only.
+
+    Raises:
+        BadOptionError: if the file is absent, too large, not YAML or not a mapping.
+    """
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise BadOptionError("no such file", where=str(path), remedy="Check the path of the recipe or card")
+    if path.stat().st_size > MAX_YAML_BYTES:
+        raise BadOptionError(f"larger than {MAX_YAML_BYTES} bytes", where=str(path), remedy="A recipe is a short file")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise BadOptionError(f"not YAML: {' '.join(str(error).split())}", where=str(path)) from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise BadOptionError(f"holds a {type(data).__name__}, not keys and values", where=str(path))
+    return data
+
+
+def apply_overrides(config: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Return ``config`` with ``key.sub=value`` overrides applied; values are read as YAML scalars or lists.
+
+    >>> apply_overrides({"train": {"lr": 0.1}}, ["train.lr=0.2", "train.steps=10"])
+    {'train': {'lr': 0.2, 'steps': 10}}
+
+    Raises:
+        BadOptionError: if an override is not of the form ``key=value``.
+    """
+    import yaml
+
+    out: dict[str, Any] = _copy(config)
+    for item in overrides:
+        key, equals, text = item.partition("=")
+        if not equals or not key:
+            raise BadOptionError(f"{item!r} is not of the form key=value", remedy="For example train.steps=1000")
+        try:
+            value = _number(yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise BadOptionError(f"the value of {item!r} cannot be read", remedy="Quote it for the shell") from None
+        _set(out, key.split("."), value, item)
+    return out
+
+
+def validate(model: type[Model], data: Mapping[str, Any], *, where: str = "configuration") -> Model:
+    """Build a model; all mistakes are named in one line.
+
+    Raises:
+        BadOptionError: naming each key that does not fit.
+    """
+    try:
+        return model.model_validate(dict(data))
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(p) for p in e['loc']) or 'configuration'}: {e['msg']}" for e in error.errors()[:5]
+        )
+        known = ", ".join(model.model_fields)
+        raise BadOptionError(faults, where=where, remedy=f"Keys here: {known}") from None
+
+
+def dump_yaml(model: BaseModel | Mapping[str, Any], path: str | Path) -> None:
+    """Write a configuration as YAML, atomically."""
+    import yaml
+
+    from kinelet.files import write_text
+
+    data = model.model_dump(mode="json") if isinstance(model, BaseModel) else dict(model)
+    write_text(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+
+
+def _copy(value: Any) -> Any:
+    return {k: _copy(v) for k, v in value.items()} if isinstance(value, Mapping) else value
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads ``1e-3`` as text; people mean the number."""
+    if isinstance(value, str):
+        try:
+            return float(value) if any(c.isdigit() for c in value) else value
+        except ValueError:
+            return value
+    return value
+
+
+def _set(config: dict[str, Any], path: list[str], value: Any, item: str) -> None:
+    for part in path[:-1]:
+        config = config.setdefault(part, {})
+        if not isinstance(config, dict):
+            raise BadOptionError(f"{item!r}: {part!r} holds a value, not keys")
+    config[path[-1]] = value

@@ -1,0 +1,103 @@
+"""What several processes under ``torchrun`` need; in a single process everything here is the identity."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from kinelet.errors import BadOptionError
+
+
+@dataclass(frozen=True)
+class World:
+    """This process's place among all: ``rank`` of ``size``, on ``device``."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files."""
+        return self.rank == 0
+
+
+def join(device: str = "auto") -> World:
+    """Join the processes ``torchrun`` started, if it did, and choose the device.
+
+    Raises:
+        BadOptionError: if CUDA is asked for and absent.
+    """
+    size, rank, local = (
+        int(os.environ.get(k, d)) for k, d in (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
+    )
+    cuda = torch.cuda.is_available() if device == "auto" else device == "cuda"
+    if cuda and not torch.cuda.is_available():
+        raise BadOptionError(
+            "device=cuda, but torch sees no CUDA device", remedy="Use device=cpu, or see kinelet doctor"
+        )
+    chosen = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(chosen)
+    if size > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo")
+    return World(rank, size, chosen)
+
+
+def gather(z: Tensor) -> Tensor:
+    """Concatenate ``(local, dim)`` over ranks into ``(global, dim)``; gradients flow back to every rank.
+
+    The backward pass sums the gradient over ranks, so with DDP's averaging of parameter gradients the result is the
+    gradient of the mean over ranks of their losses.
+    """
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return z
+    gathered: Tensor = _Gather.apply(z)  # type: ignore[no-untyped-call]
+    return gathered
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:
+        ctx.rows = z.shape[0]
+        parts = [torch.empty_like(z) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, z.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        grad = grads[0].contiguous().clone()
+        dist.all_reduce(grad)
+        start = dist.get_rank() * ctx.rows
+        return grad[start : start + ctx.rows]
+
+
+def mean_over_ranks(values: dict[str, float], world: World) -> dict[str, float]:
+    """Average named numbers over processes."""
+    if world.size == 1:
+        return values
+    packed = torch.tensor(list(values.values()), dtype=torch.float64, device=world.device)
+    dist.all_reduce(packed)
+    return dict(zip(values, (packed / world.size).tolist(), strict=True))
+
+
+def any_rank(flag: bool, world: World) -> bool:
+    """Whether any process raised its flag (so that all stop at the same step)."""
+    return mean_over_ranks({"flag": float(flag)}, world)["flag"] > 0
+
+
+def barrier(world: World) -> None:
+    """Wait until every process is here."""
+    if world.size > 1:
+        dist.barrier()
+
+
+def leave(world: World) -> None:
+    """Leave the process group."""
+    if world.size > 1 and dist.is_initialized():
+        dist.destroy_process_group()
