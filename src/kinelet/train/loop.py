@@ -28,7 +28,7 @@ from kinelet.train.optim import WeightAverage, learning_rate, make_optimizer
 BatchSource = Callable[[int, int], Iterator[Mapping[str, Any]]]
 
 
-class Interrupted(KineletError):
+class InterruptedRunError(KineletError):
     """The run was asked to stop; its checkpoint is written."""
 
 
@@ -58,7 +58,7 @@ def fit(
         progress: Told after every step.
 
     Raises:
-        Interrupted: after SIGINT or SIGTERM, once the checkpoint is on disk.
+        InterruptedRunError: after SIGINT or SIGTERM, once the checkpoint is on disk.
         DivergedError: if the loss stops being finite.
     """
     Loop(method, config, folder, world or distributed.join(config.device), dict(state or {})).run(batches, progress)
@@ -85,7 +85,7 @@ class Loop:
             return method
         method.gather, method.rank_offset = distributed.gather, world.rank * self._rows()
         if world.device.type == "cuda":
-            method.encoder = nn.SyncBatchNorm.convert_sync_batchnorm(method.encoder)
+            method.encoder = nn.SyncBatchNorm.convert_sync_batchnorm(method.encoder)  # type: ignore[no-untyped-call]
         ids = [world.device.index] if world.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(method, device_ids=ids)
 
@@ -192,7 +192,7 @@ class Loop:
                 average=self.average,
             )
         if stopping and self.done < self.config.steps:
-            raise Interrupted(
+            raise InterruptedRunError(
                 f"stopped after step {self.done} of {self.config.steps}",
                 where=str(self.folder),
                 remedy="Everything is kept; go on with --resume",
@@ -233,5 +233,5 @@ def _stop_on_signal() -> Iterator[Callable[[], bool]]:
     try:
         yield lambda: bool(raised)
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for caught, handler in previous.items():
+            signal.signal(caught, handler)

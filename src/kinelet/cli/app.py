@@ -1,0 +1,26 @@
+"""The typer application: one line a command, each in its own file."""
+
+from __future__ import annotations
+
+import typer
+
+from kinelet.cli import corpus, demo, doctor, embed, evaluate, listing, pretrain, read, report
+
+app = typer.Typer(
+    name="kinelet",
+    help="From raw motion-sensor recordings to encoders and numbers you can trust.",
+    epilog="Add --debug to any command for the traceback of an error.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("read")(read.read)
+app.add_typer(corpus.app, name="corpus")
+app.command("pretrain")(pretrain.pretrain)
+app.command("evaluate")(evaluate.evaluate)
+app.command("embed")(embed.embed)
+app.command("report")(report.report)
+app.command("list")(listing.listing)
+app.command("doctor")(doctor.doctor)
