@@ -1,0 +1,159 @@
+"""Pictures of results as SVG text: estimates with intervals, people, confusions, windows, maps, curves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+INK, SOFT, ACCENT, WARM = "#1b2430", "#8a94a0", "#0b7285", "#d9480f"
+PALETTE = ("#0b7285", "#d9480f", "#5f3dc4", "#2b8a3e", "#c2255c", "#e67700", "#1864ab", "#495057", "#862e9c", "#5c940d")
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "kinelet",  # the same picture gives the same bytes
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+}
+
+
+class Bar(NamedTuple):
+    """One contender in a forest plot."""
+
+    name: str
+    value: float
+    lo: float
+    hi: float
+    highlight: bool = False
+
+
+def forest(bars: Sequence[Bar], label: str, *, zero: bool = False) -> str:
+    """Estimates with their intervals, one row each; a line at 0 for differences."""
+    with mpl.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(7.6, 0.46 * len(bars) + 0.9))
+        for row, bar in enumerate(reversed(bars)):
+            color = ACCENT if bar.highlight else SOFT
+            ax.plot([bar.lo, bar.hi], [row, row], color=color, lw=3, solid_capstyle="round")
+            ax.plot(bar.value, row, "o", color=color, ms=9)
+            ax.annotate(
+                f"{bar.value:+.3f}" if zero else f"{bar.value:.3f}", (bar.value, row + 0.22), ha="center", size=8
+            )
+        ax.set_yticks(range(len(bars)), [b.name for b in reversed(bars)])
+        ax.set_ylim(-0.6, len(bars) - 0.3)
+        if zero:
+            ax.axvline(0, color=WARM, lw=1, ls="--")
+        ax.set_xlabel(label)
+        return _svg(fig)
+
+
+def dumbbell(
+    people: Sequence[str], before: npt.ArrayLike, after: npt.ArrayLike, names: tuple[str, str], label: str
+) -> str:
+    """Two contenders for each person, sorted by the second."""
+    a, b = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    order = np.argsort(b)
+    with mpl.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(7.6, 0.26 * len(people) + 1.2))
+        for row, i in enumerate(order):
+            ax.plot([a[i], b[i]], [row, row], color=SOFT, lw=1.5, zorder=1)
+        ax.scatter(a[order], range(len(order)), color=SOFT, s=42, label=names[0], zorder=2)
+        ax.scatter(b[order], range(len(order)), color=ACCENT, s=42, label=names[1], zorder=3)
+        ax.set_yticks(range(len(order)), [people[i] for i in order])
+        ax.set_xlabel(label)
+        ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=2)
+        return _svg(fig)
+
+
+def confusion(counts: npt.ArrayLike, classes: Sequence[str]) -> str:
+    """Confusion matrix, rows normalised: of the windows of a class, the share called each class."""
+    matrix = np.asarray(counts, dtype=float)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    size = 1.6 + 0.42 * len(classes)
+    with mpl.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(min(size + 1.2, 9), min(size, 8)))
+        ax.imshow(share, cmap="GnBu", vmin=0, vmax=1)
+        if len(classes) <= 12:
+            for i, j in np.ndindex(*share.shape):
+                if share[i, j] >= 0.005:
+                    ax.text(
+                        j,
+                        i,
+                        f"{share[i, j]:.0%}",
+                        ha="center",
+                        va="center",
+                        size=8,
+                        color="white" if share[i, j] > 0.6 else INK,
+                    )
+        ax.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+        ax.set_yticks(range(len(classes)), classes)
+        ax.set_xlabel("called")
+        ax.set_ylabel("is")
+        return _svg(fig)
+
+
+def windows(examples: Mapping[str, npt.NDArray[np.float32]], rate_hz: float, channels: Sequence[str]) -> str:
+    """One example window ``(channel, time)`` a class, the first three channels."""
+    columns = min(4, len(examples))
+    rows = -(-len(examples) // columns)
+    with mpl.rc_context(STYLE):
+        fig, axes = plt.subplots(
+            rows, columns, figsize=(7.6, 1.5 * rows + 0.3), sharex=True, sharey=True, squeeze=False
+        )
+        for ax in axes.flat[len(examples) :]:
+            ax.axis("off")
+        for ax, (name, x) in zip(axes.flat, examples.items(), strict=False):
+            for c in range(min(3, len(x))):
+                ax.plot(np.arange(x.shape[1]) / rate_hz, x[c], color=PALETTE[c], lw=0.9, label=channels[c])
+            ax.set_title(name, size=9)
+        axes[0, 0].legend(frameon=False, fontsize=6, ncols=3, loc="lower left", handlelength=1)
+        fig.supxlabel("seconds", size=9)
+        return _svg(fig)
+
+
+def embedding_map(points: npt.ArrayLike, groups: Sequence[str], names: Sequence[str]) -> str:
+    """A plane ``(n, 2)`` coloured by group."""
+    xy, labels = np.asarray(points, dtype=float), np.asarray(groups)
+    with mpl.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(7.6, 5.0))
+        for i, name in enumerate(names):
+            mask = labels == name
+            ax.scatter(xy[mask, 0], xy[mask, 1], s=10, alpha=0.7, color=PALETTE[i % len(PALETTE)], label=name, lw=0)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        return _svg(fig)
+
+
+def curves(steps: npt.ArrayLike, series: Mapping[str, npt.ArrayLike]) -> str:
+    """One small panel a named series over training steps."""
+    with mpl.rc_context(STYLE):
+        fig, axes = plt.subplots(1, len(series), figsize=(7.6, 2.3), squeeze=False)
+        for i, (ax, (name, values)) in enumerate(zip(axes[0], series.items(), strict=True)):
+            ax.plot(np.asarray(steps), np.asarray(values, dtype=float), color=PALETTE[i % len(PALETTE)], lw=1.6)
+            ax.set_title(name, size=9)
+            ax.set_xlabel("step", size=8)
+        fig.tight_layout()
+        return _svg(fig)
+
+
+def _svg(fig: Any) -> str:
+    buffer = io.StringIO()
+    fig.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+    plt.close(fig)
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
