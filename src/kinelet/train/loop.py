@@ -95,7 +95,7 @@ class Loop:
 
     def run(self, batches: BatchSource, progress: Progress) -> None:
         """Train to the last step."""
-        log = RunLog(self.folder, first_step=self.done) if self.world.main else None
+        log = RunLog(self.folder, first_step=self.done + 1) if self.world.main else None
         clock, seen = time.monotonic(), 0
         try:
             with _stop_on_signal() as stop:

@@ -1,0 +1,40 @@
+"""``kinelet embed``: vectors for a long recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def embed(
+    model: Annotated[Path, typer.Argument(help="Run directory or model folder.")],
+    recording: Annotated[Path, typer.Argument(help="Recording, in any format kinelet reads.")],
+    options: Annotated[list[str] | None, typer.Argument(help="Reader options as key=value.")] = None,
+    out: Annotated[Path, typer.Option(help="Where to write: .npz or .parquet.")] = Path("embeddings.npz"),
+    step_s: Annotated[float, typer.Option(help="Seconds between vectors.")] = 1.0,
+    card: Annotated[Path | None, typer.Option(help="YAML card that describes a table.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Embed a recording: a vector every step, invalid where the window would cross a gap."""
+    from kinelet.cli import output
+    from kinelet.cli.options import parse_options
+    from kinelet.deploy.embedding import embed as run
+    from kinelet.deploy.embedding import write_embeddings
+    from kinelet.deploy.loading import load
+    from kinelet.progress import progress_bar
+    from kinelet.readers.registry import read
+
+    rec = read(recording, card=card, **parse_options(options))
+    encoder = load(model)
+    with progress_bar("embed", max(1, int(rec.duration_s / step_s)), unit="windows") as progress:
+        found = run(encoder, rec, step_s=step_s, progress=progress)
+    write_embeddings(found, out)
+    facts = {"out": str(out), "vectors": len(found.time_s), "valid": int(found.valid.sum()), "changes": found.changes}
+    if json:
+        output.as_json(facts)
+        return
+    for change in found.changes:
+        print(f"adapted: {change}")
+    print(f"{out}: {facts['vectors']} vectors of {encoder.dim}, {facts['valid']} valid, one every {step_s:g} s")

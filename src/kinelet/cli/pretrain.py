@@ -1,0 +1,44 @@
+"""``kinelet pretrain``: an encoder from unlabelled recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def pretrain(
+    method: Annotated[str, typer.Argument(help="Method, for example simclr; see kinelet list methods.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value over the recipe, for example train.steps=2000.")
+    ] = None,
+    corpus: Annotated[list[Path] | None, typer.Option(help="Corpus folder; repeat for several.")] = None,
+    out: Annotated[Path, typer.Option(help="Run directory.")] = Path("runs/latest"),
+    config: Annotated[Path | None, typer.Option(help="YAML recipe.")] = None,
+    hold_out: Annotated[list[str] | None, typer.Option(help="A person never to train on; repeat.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Pretrain an encoder on the windows of one or more corpora, without labels."""
+    from kinelet.cli import output
+    from kinelet.config import apply_overrides, load_yaml, validate
+    from kinelet.corpus.corpus import Corpus
+    from kinelet.errors import BadOptionError
+    from kinelet.progress import progress_bar
+    from kinelet.train.pretrain import PretrainConfig
+    from kinelet.train.pretrain import pretrain as run
+
+    if not corpus:
+        raise BadOptionError("no corpus given", remedy="Add --corpus DIR; kinelet corpus build makes one")
+    recipe = apply_overrides(load_yaml(config) if config else {}, [f"method={method}", *(overrides or [])])
+    if hold_out:
+        recipe.setdefault("data", {})["hold_out"] = hold_out
+    resolved = validate(PretrainConfig, recipe, where=str(config or "options"))
+    with progress_bar(f"pretrain {method}", resolved.train.steps, unit="steps") as progress:
+        encoder = run([Corpus.open(c) for c in corpus], out, resolved, resume=resume, progress=progress)
+    if json:
+        output.as_json({"model": str(out / "model"), "dim": encoder.dim, "card": encoder.card})
+    else:
+        people = len(encoder.card["pretrain_subjects"])
+        print(f"{out / 'model'}: {resolved.encoder.name}, {encoder.dim} dimensions, trained on {people} people")
