@@ -1,0 +1,281 @@
+"""Put a recording on another sampling rate, from the rate that was measured and without touching its gaps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from kinelet.errors import BadFileError, BadOptionError
+from kinelet.signal.clock import (
+    Times,
+    dejitter,
+    interval_rate,
+    keep_apart,
+    split_at_gaps,
+    stamps_are_arrivals,
+    typical_period_s,
+)
+from kinelet.signal.recording import FloatArray, Recording, Segment
+
+Clock = Literal["auto", "stamps", "dejitter"]
+
+_PASSBAND = 0.8
+"""Part of the smaller Nyquist frequency that passes unchanged; the stop band starts at the Nyquist frequency."""
+_ATTENUATION_DB = 80.0
+_DRIFT_SAMPLES = 0.02
+"""How far the rational rate may run away from the true one by the end of a segment, in input samples."""
+_CHUNK = 1 << 18
+
+
+def measured_rate(rec: Recording) -> float:
+    """Rate in Hz at which the device really sampled.
+
+    It is ``meta["measured_rate_hz"]`` where the reader measured it, else the mean rate between gaps of an irregular
+    clock, else ``spec.rate_hz``.
+
+    Raises:
+        BadFileError: The measured rate is not a positive number.
+    """
+    if (stated := rec.meta.get("measured_rate_hz")) is not None:
+        rate = float(stated)
+        if not (math.isfinite(rate) and rate > 0):
+            raise BadFileError(f"the measured rate is {stated!r} Hz", where=f"recording {rec.name!r}")
+        return rate
+    if rec.time_s is None:
+        return rec.spec.rate_hz
+    return interval_rate(rec.time_s, rec.segments) or rec.spec.rate_hz
+
+
+def resample(rec: Recording, rate_hz: float, *, max_gap_s: float | None = None, clock: Clock = "auto") -> Recording:
+    """Put a recording on an even clock of ``rate_hz``.
+
+    An even clock goes through a polyphase Kaiser low-pass (flat to 0.8 of the smaller Nyquist frequency, -80 dB above
+    it) at the ratio of ``rate_hz`` to the *measured* rate. An irregular clock is cut at gaps, its samples are put
+    where they were taken, joined by a cubic spline and, where the rate goes down, low-passed the same way.
+    Segments keep their start times and no value is computed across a gap; annotations, in seconds, stay as they are.
+    What was done is recorded in ``meta["resample"]``.
+
+    Args:
+        rec: Recording, ``data`` of shape ``(time, channel)``.
+        rate_hz: Rate wanted, Hz.
+        max_gap_s: Irregular clocks only: longest time without samples that is joined over, seconds; default a quarter
+            of a second or five samples, whichever is longer.
+        clock: Irregular clocks only. ``stamps`` takes each sample at its time; ``dejitter`` takes times as arrivals of
+            evenly taken samples; ``auto`` dejitters where times repeat or come in bursts.
+
+    Returns:
+        The recording at ``rate_hz``; unchanged if it has that clock already.
+
+    Raises:
+        BadOptionError: ``rate_hz`` is not a positive number.
+        BadFileError: Samples that are not finite, or a clock that runs backwards.
+    """
+    if not (math.isfinite(rate_hz) and rate_hz > 0):
+        raise BadOptionError(f"rate {rate_hz!r} Hz is not a positive number", where="resample")
+    if not np.isfinite(rec.data).all():
+        raise BadFileError(
+            f"{int((~np.isfinite(rec.data)).any(axis=1).sum())} samples are not finite",
+            where=f"recording {rec.name!r}",
+            remedy="Cut them out as gaps first",
+        )
+    if rec.time_s is not None:
+        return _resample_irregular(rec, rec.time_s, rate_hz, max_gap_s, clock)
+    return _resample_even(rec, rate_hz)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One segment on the new clock, and the input segment it came from."""
+
+    source: int
+    time_s: float
+    data: FloatArray
+
+
+def _resample_even(rec: Recording, rate: float) -> Recording:
+    source = measured_rate(rec)
+    longest = max(s.stop - s.start for s in rec.segments)
+    if abs(rate / source - 1.0) * longest < _DRIFT_SAMPLES:
+        return rec if rec.spec.rate_hz == rate else rec.replace(spec=rec.spec.replace(rate_hz=rate))
+    pieces = []
+    for i, s in enumerate(rec.segments):
+        n_out = _room(rec, i, s.time_s, (s.stop - s.start) / source, rate)
+        if n_out:
+            ratio = _ratio(rate / source, s.stop - s.start)
+            data = polyphase(rec.data[s.start : s.stop], ratio.numerator, ratio.denominator, n_out)
+            pieces.append(_Piece(i, s.time_s, data))
+    return _assemble(rec, pieces, rec.gap_reasons, rate, {"clock": "even", "from_hz": source})
+
+
+def _room(rec: Recording, index: int, start_s: float, seconds: float, rate: float) -> int:
+    """Samples that fit a segment of so many seconds, at most up to where the next one starts."""
+    if index + 1 < len(rec.segments):
+        seconds = min(seconds, rec.segments[index + 1].time_s - start_s)
+    return math.floor(seconds * rate + 1e-6)
+
+
+def _resample_irregular(rec: Recording, time_s: Times, rate: float, max_gap_s: float | None, clock: Clock) -> Recording:
+    split, reasons = _split_again(rec, time_s, max_gap_s)
+    pieces, used = [], set()
+    for i, s in enumerate(split.segments):
+        stamps = time_s[s.start : s.stop]
+        period = typical_period_s(stamps, rec.spec.rate_hz)
+        late = clock == "dejitter" or (clock == "auto" and stamps_are_arrivals(stamps, period))
+        taken = dejitter(stamps, period) if late else keep_apart(stamps, period / 4)
+        n_out = _room(split, i, s.time_s, float(taken[-1]) + period - s.time_s, rate)
+        if n_out:
+            used.add("dejittered" if late else "stamps")
+            data = _spline(taken, rec.data[s.start : s.stop], period, s.time_s, rate, n_out)
+            pieces.append(_Piece(i, s.time_s, data))
+    how = {"clock": "+".join(sorted(used)), "from_hz": measured_rate(rec)}
+    return _assemble(split, pieces, reasons, rate, how)
+
+
+def _split_again(rec: Recording, time_s: Times, max_gap_s: float | None) -> tuple[Recording, tuple[str, ...]]:
+    """Cut the segments of an irregular clock at gaps that its reader left in."""
+    segments: list[Segment] = []
+    reasons: list[str] = []
+    for i, s in enumerate(rec.segments):
+        parts = split_at_gaps(time_s[s.start : s.stop], rec.spec.rate_hz, max_gap_s)
+        segments += [Segment(s.start + p.start, s.start + p.stop, p.time_s) for p in parts]
+        after = rec.gap_reasons[i] if i < len(rec.gap_reasons) else "unknown"
+        reasons += ["clock"] * (len(parts) - 1) + [after]
+    return rec.replace(segments=tuple(segments), gap_reasons=()), tuple(reasons[:-1])
+
+
+def _assemble(
+    rec: Recording, pieces: list[_Piece], reasons: tuple[str, ...], rate: float, how: dict[str, Any]
+) -> Recording:
+    """Make a recording of the new segments; what was too short for one sample is dropped and said so."""
+    if not pieces:
+        raise BadFileError(
+            f"no segment is as long as one sample at {rate:g} Hz",
+            where=f"recording {rec.name!r}",
+            remedy="Ask for a higher rate",
+        )
+    segments, start = [], 0
+    for piece in pieces:
+        segments.append(Segment(start, start + len(piece.data), piece.time_s))
+        start += len(piece.data)
+    kept = [p.source for p in pieces]
+    dropped = len(rec.segments) - len(kept)
+    note = (f"{dropped} segments shorter than one sample at {rate:g} Hz were dropped",) if dropped else ()
+    return Recording(
+        data=np.concatenate([p.data for p in pieces]),
+        spec=rec.spec.replace(rate_hz=rate),
+        subject=rec.subject,
+        name=rec.name,
+        segments=tuple(segments),
+        start_unix_s=rec.start_unix_s,
+        annotations=rec.annotations,
+        gap_reasons=_merged_reasons(reasons, kept),
+        resolution=rec.resolution,
+        streams=rec.streams,
+        meta={
+            **{k: v for k, v in rec.meta.items() if k != "measured_rate_hz"},
+            "resample": {**how, "to_hz": rate, "segments_dropped": dropped},
+        },
+        warnings=rec.warnings + note,
+    )
+
+
+def _merged_reasons(reasons: tuple[str, ...], kept: list[int]) -> tuple[str, ...]:
+    """Reasons of the gaps between the kept segments; a gap that grew over a dropped segment names all its reasons."""
+    padded = reasons + ("unknown",) * (max(kept) - len(reasons))
+    return tuple("+".join(dict.fromkeys(padded[a:b])) for a, b in pairwise(kept))
+
+
+def _ratio(ratio: float, n: int) -> Fraction:
+    """Smallest fraction that stays within ``_DRIFT_SAMPLES`` of the ratio over ``n`` input samples."""
+    for limit in (10, 100, 1_000, 10_000, 100_000):
+        fraction = Fraction(ratio).limit_denominator(limit)
+        if fraction and abs(float(fraction) / ratio - 1.0) * n < _DRIFT_SAMPLES:
+            break
+    return max(fraction, Fraction(1, 1_000_000))
+
+
+@lru_cache(maxsize=8)
+def _low_pass(up: int, down: int) -> npt.NDArray[np.float32]:
+    """Kaiser-windowed sinc at ``up`` times the input rate; every polyphase branch sums to one, so DC is exact."""
+    wide = max(up, down)
+    # Kaiser's length formula: (A - 7.95) / (14.36 * transition width in cycles a sample).
+    half = math.ceil((_ATTENUATION_DB - 7.95) / (14.36 * (1.0 - _PASSBAND) / 2.0) / 2.0 * wide)
+    t = np.arange(-half, half + 1)
+    h = np.sinc(t * (1.0 + _PASSBAND) / 2.0 / wide) * np.kaiser(len(t), 0.1102 * (_ATTENUATION_DB - 8.7))
+    branch = np.bincount(np.arange(len(h)) % up, weights=h, minlength=up)
+    return np.asarray(h / branch[np.arange(len(h)) % up], dtype=np.float32)
+
+
+def polyphase(data: FloatArray, up: int, down: int, n_out: int) -> FloatArray:
+    """Resample an even run of samples by ``up / down``.
+
+    Ends are continued by odd reflection, which keeps value and slope, so that there is no transient at an edge.
+
+    Args:
+        data: Samples, shape ``(time, channel)``, float32.
+        up: Numerator of the ratio of rates.
+        down: Denominator.
+        n_out: Samples wanted; the first falls on the first input sample.
+
+    Returns:
+        Samples, shape ``(n_out, channel)``, float32.
+    """
+    from scipy.signal import upfirdn
+
+    h = _low_pass(up, down)
+    half = len(h) // 2
+    pad = half // up + 1
+    h = np.concatenate([np.zeros(-(pad * up + half) % down, dtype=np.float32), h])
+    first = (pad * up + len(h) - 1 - half) // down
+    after = max(0, math.ceil(((n_out - 1) * down + half) / up) + 1 - len(data))
+    out = np.empty((n_out, data.shape[1]), dtype=np.float32)
+    for c in range(data.shape[1]):
+        x = data[:, c] - data[0, c]
+        x = np.pad(x, (pad, max(pad, after)), mode="reflect", reflect_type="odd") if len(x) > 1 else np.zeros(1)
+        y = upfirdn(h, x, up, down)[first : first + n_out] if len(data) > 1 else 0.0
+        out[:, c] = y + data[0, c]
+    return out
+
+
+def _spline(taken: Times, data: FloatArray, period: float, start_s: float, rate: float, n_out: int) -> FloatArray:
+    """Read samples at irregular times on an even grid from ``start_s``, shape ``(n_out, channel)``."""
+    if len(taken) == 1:
+        return np.repeat(data, n_out, axis=0)
+    taken, data = _bridge(taken, data, period)
+    # Splines carry next to nothing above the input's Nyquist frequency on a grid twice as fine; then low-pass.
+    fold = 1 if rate * period >= 1.0 else math.ceil(2.0 / (rate * period))
+    fine = _spline_at(taken, data, start_s, rate * fold, n_out * fold)
+    return fine if fold == 1 else polyphase(fine, 1, fold, n_out)
+
+
+def _bridge(taken: Times, data: FloatArray, period: float) -> tuple[Times, FloatArray]:
+    """Lay points on a straight line over lost samples: a free cubic would overshoot there."""
+    missing = np.maximum(np.rint(np.diff(taken) / period).astype(np.int64) - 1, 0)
+    if not missing.any():
+        return taken, data
+    position = np.concatenate([[0], np.cumsum(missing + 1)])
+    every = np.arange(position[-1] + 1)
+    return (
+        np.interp(every, position, taken),
+        np.stack([np.interp(every, position, c) for c in data.T], axis=1).astype(np.float32),
+    )
+
+
+def _spline_at(taken: Times, data: FloatArray, start_s: float, rate: float, n_out: int) -> FloatArray:
+    """Cubic spline through the samples, in chunks with an overlap over which the spline forgets its ends."""
+    from scipy.interpolate import CubicSpline
+
+    out = np.empty((n_out, data.shape[1]), dtype=np.float32)
+    for a in range(0, n_out, _CHUNK):
+        at = np.clip(start_s + np.arange(a, min(a + _CHUNK, n_out)) / rate, taken[0], taken[-1])
+        low = max(0, int(np.searchsorted(taken, at[0])) - 32)
+        high = min(len(taken), int(np.searchsorted(taken, at[-1])) + 33)
+        out[a : a + len(at)] = CubicSpline(taken[low:high], data[low:high])(at)
+    return out
