@@ -53,6 +53,14 @@ class Encoder(nn.Module):
                 remedy="Windows go in as (batch, channel, time); adapt recordings with kinelet.signal.adapt",
             )
 
+    def check_spec(self, spec: SignalSpec) -> None:
+        """Raise unless signals of ``spec`` can be fed to this encoder.
+
+        Raises:
+            SpecMismatchError: naming both sides and the remedy.
+        """
+        self.spec.require(spec, where=f"encoder {self.name or type(self).__name__}")
+
     @torch.inference_mode()
     def embed(self, x: npt.ArrayLike | Tensor, batch_size: int = 512) -> npt.NDArray[np.float32]:
         """Embed windows of any number, in evaluation mode, without gradients.
@@ -81,3 +89,19 @@ class Encoder(nn.Module):
             self.train(was_training)
         out = torch.cat(parts) if parts else torch.empty(0, self.dim)
         return out.numpy()
+
+
+class DenseEncoder(Encoder):
+    """An encoder that also tells what it sees at each time step, before pooling.
+
+    Reconstruction methods decode these maps; saliency plots draw them.
+
+    Attributes:
+        feature_dim: Channels of the maps that :meth:`features` returns.
+    """
+
+    feature_dim: int
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map windows ``(batch, channel, time)`` to ``(batch, feature_dim, step)``, ``step <= time``."""
+        raise TypeError(f"{type(self).__name__} does not define features")

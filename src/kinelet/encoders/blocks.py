@@ -1,0 +1,87 @@
+"""Parts that the convolutional encoders share: norms, the residual block, pooling over time."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+NormName = Literal["batch", "group", "layer"]
+PoolName = Literal["mean", "max", "mean_max", "mean_std", "mean_max_std"]
+
+_GROUPS = 8
+
+
+def make_norm(name: NormName, channels: int) -> nn.Module:
+    """Affine norm of ``(batch, channels, time)``; all kinds have ``2 * channels`` parameters.
+
+    ``batch`` uses statistics of the batch, the others those of each window alone: ``group`` over eight groups of
+    channels (fewer where they do not divide), ``layer`` over all channels and times.
+    """
+    if name == "batch":
+        return nn.BatchNorm1d(channels)
+    groups = max(g for g in range(1, _GROUPS + 1) if channels % g == 0) if name == "group" else 1
+    return nn.GroupNorm(groups, channels)
+
+
+class SameConv1d(nn.Conv1d):
+    """Convolution that gives ``ceil(time / stride)`` samples; an even kernel pads one more on the right.
+
+    Torch's own ``padding="same"`` pads alike but knows no stride and warns about even kernels.
+    """
+
+    def __init__(self, width_in: int, width: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(width_in, width, kernel, stride, padding=(kernel - 1) // 2)
+        self.extra = (kernel + 1) % 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, width_in, time)`` to ``(batch, width, ceil(time / stride))``."""
+        return super().forward(functional.pad(x, (0, 1)) if self.extra else x)
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activation block: norm, ReLU, conv, norm, ReLU, conv, plus a shortcut of the raw input.
+
+    The shortcut is the identity, or a 1×1 convolution where width or stride change.
+
+    Source: He et al. 2016, arXiv 1603.05027, with the shortcut on the block's raw input as in RelCon's encoder.
+    """
+
+    def __init__(self, width_in: int, width: int, kernel: int, norm: NormName, stride: int = 1) -> None:
+        super().__init__()
+        self.norm1 = make_norm(norm, width_in)
+        self.conv1 = SameConv1d(width_in, width, kernel, stride)
+        self.norm2 = make_norm(norm, width)
+        self.conv2 = SameConv1d(width, width, kernel)
+        reshape = stride != 1 or width_in != width
+        self.skip = nn.Conv1d(width_in, width, 1, stride) if reshape else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, width_in, time)`` to ``(batch, width, ceil(time / stride))``."""
+        y = self.conv1(functional.relu(self.norm1(x)))
+        y = self.conv2(functional.relu(self.norm2(y)))
+        return y + (x if self.skip is None else self.skip(x))  # type: ignore[no-any-return]
+
+
+def pool_time(x: Tensor, pool: PoolName) -> Tensor:
+    """Summarise ``(batch, channel, time)`` over time as ``(batch, channel * n)``, n the statistics in ``pool``.
+
+    >>> pool_time(torch.tensor([[[1.0, 3.0]]]), "mean_max")
+    tensor([[2., 3.]])
+    """
+    return torch.cat([_STATISTICS[name](x) for name in pool.split("_")], dim=1)
+
+
+def pool_width(pool: PoolName) -> int:
+    """How many statistics ``pool`` concatenates."""
+    return len(pool.split("_"))
+
+
+def _std(x: Tensor) -> Tensor:
+    # The floor keeps the gradient finite where a channel is constant over the window.
+    return (x.var(dim=2, unbiased=False) + 1e-5).sqrt()
+
+
+_STATISTICS = {"mean": lambda x: x.mean(dim=2), "max": lambda x: x.amax(dim=2), "std": _std}
