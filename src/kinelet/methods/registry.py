@@ -1,0 +1,77 @@
+"""Every method by name. Importing this module does not import torch; :func:`get_method` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kinelet.errors import BadOptionError
+
+if TYPE_CHECKING:
+    from kinelet.methods.base import Method, MethodConfig
+
+Pair = tuple["type[Method]", "type[MethodConfig]"]
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """Facts about a method.
+
+    Attributes:
+        name: Registry name.
+        title: One line for tables.
+        paper: Where it comes from.
+        load: Imports it and returns its class and its configuration's class.
+    """
+
+    name: str
+    title: str
+    paper: str
+    load: Callable[[], Pair]
+
+
+def _simclr() -> Pair:
+    from kinelet.methods.simclr import SimCLR, SimCLRConfig
+
+    return SimCLR, SimCLRConfig
+
+
+_RECORDS = (
+    MethodInfo("simclr", "two views of a window attract, others repel", "Chen et al. 2020, arXiv 2002.05709", _simclr),
+)
+METHODS: dict[str, MethodInfo] = {record.name: record for record in _RECORDS}
+
+
+def list_methods() -> tuple[str, ...]:
+    """Names that :func:`get_method` knows."""
+    return tuple(METHODS)
+
+
+def method_info(name: str) -> MethodInfo:
+    """Facts about a method.
+
+    Raises:
+        BadOptionError: if there is no method of that name.
+    """
+    if name not in METHODS:
+        raise BadOptionError(f"no method is named {name!r}", remedy=f"Choose one of: {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def get_method(name: str) -> Pair:
+    """Class of a method and class of its configuration.
+
+    Raises:
+        BadOptionError: if there is no method of that name.
+    """
+    return method_info(name).load()
+
+
+def default_config(name: str) -> dict[str, Any]:
+    """A method's configuration in plain data, all values at their defaults.
+
+    Raises:
+        BadOptionError: if there is no method of that name.
+    """
+    return get_method(name)[1]().model_dump(mode="json")

@@ -1,0 +1,75 @@
+"""SimCLR: two augmented views of a window attract, views of other windows repel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor
+
+from kinelet.encoders.base import Encoder
+from kinelet.functional.augment import AnyAugmentation, Compose, augmentations
+from kinelet.functional.losses import nt_xent
+from kinelet.methods.base import Batch, Method, MethodConfig, Output, sharded
+from kinelet.methods.heads import HeadNorm, projector
+
+
+class SimCLRConfig(MethodConfig):
+    """Configuration of :class:`SimCLR`.
+
+    Attributes:
+        temperature: Of the loss.
+        projector: Widths of the projection head's layers.
+        projector_norm: Norm between them.
+        augmentations: Preset name, or list of augmentations, of the first view.
+        second_view: The same for the second view; ``None`` for the same as the first.
+    """
+
+    temperature: float = Field(default=0.2, gt=0, le=10)
+    projector: tuple[int, ...] = Field(default=(128, 64), min_length=1, max_length=8)
+    projector_norm: HeadNorm = "batch"
+    augmentations: tuple[AnyAugmentation, ...] = Field(default="standard", validate_default=True)
+    second_view: tuple[AnyAugmentation, ...] | None = None
+
+    @field_validator("augmentations", "second_view", mode="before")
+    @classmethod
+    def _preset(cls, value: Any) -> Any:
+        return augmentations(value) if isinstance(value, str) else value
+
+
+class SimCLR(Method):
+    """Contrast two random views of each window by NT-Xent on a projection head.
+
+    Source: Chen et al. 2020, arXiv 2002.05709, algorithm 1; for motion sensors, Tang et al. 2020, arXiv 2011.11542.
+    """
+
+    config: SimCLRConfig
+
+    def __init__(self, encoder: Encoder, config: SimCLRConfig) -> None:
+        super().__init__(encoder, config)
+        self.projector = projector(encoder.dim, config.projector, config.projector_norm)
+        second = config.augmentations if config.second_view is None else config.second_view
+        self.views = Compose(config.augmentations), Compose(second)
+
+    def forward(self, batch: Batch) -> Output:
+        """Loss of a batch; parts: ``accuracy`` (partner is nearest) and ``positive`` (cosine with it).
+
+        Both views pass through the encoder in one call, so that batch statistics are theirs together.
+        """
+        x, generators = batch["x"], batch["generators"]
+        # All of a shard's randomness comes from its own generator: first view, then second.
+        v0, v1 = (sharded(view, x, generators) for view in self.views)
+        h = self.encoder(torch.cat([v0, v1]))
+        z0, z1 = self.projector(h).chunk(2)
+        all0, all1 = self.gather(z0), self.gather(z1)
+        loss = nt_xent(z0, z1, self.config.temperature, all_z0=all0, all_z1=all1, offset=self.rank_offset)
+        parts = _indicators(z0.detach(), z1.detach())
+        return {"loss": loss, "parts": parts, "embeddings": h.detach()[: len(x)]}
+
+
+def _indicators(z0: Tensor, z1: Tensor) -> dict[str, Tensor]:
+    a, b = (torch.nn.functional.normalize(z.float(), dim=1) for z in (z0, z1))
+    similarity = a @ b.T
+    nearest = similarity.argmax(dim=1) == torch.arange(len(a), device=a.device)
+    return {"accuracy": nearest.float().mean(), "positive": similarity.diagonal().mean()}
