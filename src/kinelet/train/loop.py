@@ -145,7 +145,7 @@ class Loop:
             loss = output["loss"]
             if not bool(torch.isfinite(loss)):
                 raise DivergedError(
-                    f"loss is {float(loss)} at step {step + 1}",
+                    f"loss is {float(loss.detach())} at step {step + 1}",
                     where=str(self.folder),
                     remedy="Lower train.lr, lengthen train.warmup, or check the corpus with kinelet corpus info",
                 )
