@@ -16,7 +16,7 @@ from kinelet.errors import BadFileError, BadOptionError
 from kinelet.readers.card import TableCard, ValueCard
 from kinelet.readers.checks import norm_warnings, to_inside_unit
 from kinelet.readers.clocks import Clock, Rows, Timing, column_timing, read_clock, uniform_timing
-from kinelet.readers.columns import Codes, Columns
+from kinelet.readers.frame import Codes, Columns
 from kinelet.readers.labels import label_runs
 from kinelet.signal.recording import Annotation, FloatArray, Recording
 from kinelet.signal.spec import SignalSpec
@@ -35,6 +35,7 @@ class Builder:
         channels: Stored numbers per channel column.
         factors: Factor per channel column from the stored number to the unit inside kinelet.
         labels: Codes or values per label column.
+        whole: Channel columns that hold whole numbers: their step is the device's.
         missing: Rows with a missing number, where the card makes gaps of them.
         clock: Time column.
     """
@@ -47,6 +48,7 @@ class Builder:
     channels: Mapping[str, npt.NDArray[Any]]
     factors: Mapping[str, float]
     labels: Mapping[str, Codes | npt.NDArray[Any]]
+    whole: frozenset[str]
     missing: npt.NDArray[np.bool_] | None
     clock: Clock | None
 
@@ -66,6 +68,7 @@ class Builder:
             channels=channels,
             factors={c: _factor(columns, card, c) for c in card.channels},
             labels={b.column: (columns.codes if b.kind == "label" else columns.numbers)(b.column) for b in card.labels},
+            whole=frozenset(c for c, values in channels.items() if _whole(values)),
             missing=_missing(columns, card, channels),
             clock=None if card.time is None else read_clock(columns, card.time),
         )
@@ -130,7 +133,7 @@ class Builder:
         channel = self.card.channels[column]
         if channel.resolution is not None:
             return channel.resolution * to_inside_unit(channel.unit)[0]
-        return abs(self.factors[column]) if self.channels[column].dtype.kind in "iu" else None
+        return abs(self.factors[column]) if column in self.whole else None
 
     def _value(self, source: ValueCard | None, rows: Rows, what: str) -> str | None:
         """Subject or site of a recording."""
@@ -180,6 +183,12 @@ def _factor(columns: Columns, card: TableCard, name: str) -> float:
             raise BadOptionError(what, where=str(columns.path), remedy="Write the number as `scale` in the card")
         return float(columns.scales[name]) * to_inside_unit(channel.unit)[0]
     return channel.scale * to_inside_unit(channel.unit)[0]
+
+
+def _whole(values: npt.NDArray[Any]) -> bool:
+    if values.dtype.kind != "f":
+        return True
+    return bool(np.any(values)) and bool(np.all((np.mod(values, 1) == 0) | np.isnan(values)))
 
 
 def _missing(

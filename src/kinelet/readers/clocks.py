@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from kinelet.errors import BadFileError
 from kinelet.readers.card import TimeCard
-from kinelet.readers.columns import Columns
+from kinelet.readers.frame import Columns
 from kinelet.signal.clock import default_max_gap_s, split_at_gaps
 from kinelet.signal.recording import Segment
 
@@ -80,12 +80,29 @@ def read_clock(columns: Columns, card: TimeCard) -> Clock:
     """
     column = columns.table.column(card.column)
     absolute = card.unit == "iso8601" or pa.types.is_timestamp(column.type)
-    ticks = _timestamps(column, columns, card) if absolute else columns.numbers(card.column)
+    ticks = _timestamps(column, columns, card) if absolute else _ticks(column, columns, card)
     clock = Clock(ticks, 1e-6 if absolute else SECONDS[card.unit], absolute or card.unix, card, columns)
     bad = np.flatnonzero(~np.isfinite(ticks)) if ticks.dtype.kind == "f" else np.empty(0, dtype=np.int64)
     if len(bad):
         raise clock.fail(f"{len(bad)} rows have no time", int(bad[0]), "Leave these rows out")
     return clock
+
+
+def _ticks(column: Any, columns: Columns, card: TimeCard) -> Ticks:
+    """Numbers of a time column; text (from CSV) becomes integers where it can, since floats cannot hold nanoseconds."""
+    if not pa.types.is_string(column.type):
+        return columns.numbers(card.column)
+    text = pc.utf8_trim_whitespace(column)
+    if not text.null_count:
+        try:
+            return np.asarray(pc.cast(text, pa.int64()).to_numpy())
+        except pa.ArrowInvalid:
+            pass
+    try:
+        return np.asarray(pc.cast(text, pa.float64()).to_numpy())
+    except pa.ArrowInvalid as error:
+        what = f"column {card.column!r} is not a time in {card.unit} ({error})"
+        raise BadFileError(what, where=str(columns.path), remedy="Set time.unit: iso8601 for dates") from error
 
 
 def _timestamps(column: Any, columns: Columns, card: TimeCard) -> Ticks:

@@ -2,102 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
-import io
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from kinelet.errors import BadFileError, BadOptionError
-from kinelet.readers.card import CsvCard, Scalar, TableCard
+from kinelet.readers.card import TableCard
+from kinelet.readers.csvfile import read_csv
+from kinelet.readers.frame import Columns, require_columns
 
-Codes = tuple[npt.NDArray[np.int32], tuple[str, ...]]
 ITEM = "_item"  # which entry of the first axis an NPZ row comes from
 # Run-length coding packs constant columns very tightly, but never real motion: beyond this the header lies.
 MAX_ROWS_PER_BYTE = 64
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Columns of one file.
-
-    Attributes:
-        path: The file.
-        table: The rows that are used.
-        scales: Factor per column from the Parquet schema metadata.
-        rows: Row number in the file of every row of ``table``, or ``None`` where all are used.
-    """
-
-    path: Path
-    table: Any
-    scales: Mapping[str, float]
-    rows: npt.NDArray[np.int64] | None = None
-
-    def row(self, index: int) -> int:
-        """Row number in the file, from 0, of a row of ``table``."""
-        return int(index if self.rows is None else self.rows[index])
-
-    def numbers(self, name: str) -> npt.NDArray[Any]:
-        """A numeric column; float with NaN where cells are empty."""
-        column = self.table.column(name)
-        if pa.types.is_boolean(column.type):
-            column = pc.cast(column, pa.int8())
-        if pa.types.is_null(column.type):
-            return np.full(len(column), np.nan)
-        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-            raise self._not_a_number(name, column)
-        return np.asarray(column.to_numpy())
-
-    def codes(self, name: str) -> Codes:
-        """A column as codes into its distinct values (as text), -1 where the cell is empty."""
-        column = self.table.column(name)
-        if pa.types.is_dictionary(column.type):
-            column = column.unify_dictionaries()
-        chunk = column.combine_chunks()
-        chunk = chunk.chunk(0) if isinstance(chunk, pa.ChunkedArray) else chunk
-        coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
-        values = tuple("" if v is None else str(v) for v in coded.dictionary.to_pylist())
-        return coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32), values
-
-    def where(self, conditions: Mapping[str, Scalar | tuple[Scalar, ...]]) -> Columns:
-        """Keep the rows whose columns have one of the wanted values (compared as text)."""
-        keep = np.ones(self.table.num_rows, dtype=bool)
-        for name, wanted in conditions.items():
-            codes, values = self.codes(name)
-            texts = {str(w) for w in (wanted if isinstance(wanted, tuple) else (wanted,))}
-            found = [i for i, v in enumerate(values) if v in texts]
-            if not found:
-                remedy = f"Values there: {_some(values)}"
-                raise BadOptionError(
-                    f"no row has {name} = {' or '.join(sorted(texts))}", where=str(self.path), remedy=remedy
-                )
-            keep &= np.isin(codes, found)
-        if keep.all():
-            return self
-        if not keep.any():
-            raise BadOptionError("no row meets all conditions of `where`", where=str(self.path))
-        rows = np.flatnonzero(keep)
-        return Columns(self.path, self.table.filter(pa.array(keep)), self.scales, rows)
-
-    def _not_a_number(self, name: str, column: Any) -> BadFileError:
-        for index, value in enumerate(column.to_pylist()):
-            if value is not None and not _is_number(str(value)):
-                what = f"column {name!r} is not numeric: row {self.row(index)} holds {str(value)[:40]!r}"
-                return BadFileError(
-                    what, where=str(self.path), remedy="Check delimiter, decimal mark and header in the card"
-                )
-        return BadFileError(f"column {name!r} holds {column.type}, not numbers", where=str(self.path))
 
 
 def load_columns(path: Path, card: TableCard) -> Columns:
@@ -128,16 +52,6 @@ def table_format(path: Path) -> str:
     return {b"PAR1": "parquet", b"PK\x03\x04": "npz"}.get(head, "csv")
 
 
-def require_columns(wanted: Iterable[str], present: Iterable[str], where: str) -> None:
-    """Raise unless all wanted columns are there, naming the nearest ones that are."""
-    have = list(present)
-    for name in wanted:
-        if name not in have:
-            near = difflib.get_close_matches(name, have, n=1)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
-            raise BadOptionError(f"no column {name!r}", where=where, remedy=f"{hint}Columns there: {_some(have)}")
-
-
 def _parquet(path: Path, card: TableCard) -> Columns:
     file = pq.ParquetFile(path)
     if file.metadata.num_rows > MAX_ROWS_PER_BYTE * path.stat().st_size:
@@ -151,28 +65,12 @@ def _parquet(path: Path, card: TableCard) -> Columns:
 
 
 def _csv(path: Path, card: TableCard) -> Columns:
-    options = card.csv
-    convert = pacsv.ConvertOptions(
-        decimal_point=options.decimal, strings_can_be_null=True, include_columns=None, timestamp_parsers=[]
-    )
-    # The header is looked at alone first, so that a misspelt column gets its own message and the rest is not parsed.
-    source = _without_comments(path, options)
-    read = pacsv.ReadOptions(
-        skip_rows=options.skip_rows, column_names=options.names, encoding=options.encoding, use_threads=False
-    )
-    parse = pacsv.ParseOptions(delimiter=options.delimiter)
-    table = pacsv.read_csv(source, read_options=read, parse_options=parse, convert_options=convert)
-    table = table.rename_columns([name.strip() for name in table.column_names])
-    require_columns(card.columns(), table.column_names, str(path))
-    return Columns(path, table.select(list(card.columns())), {})
-
-
-def _without_comments(path: Path, options: CsvCard) -> Any:
-    if options.comment is None:
-        return path
-    mark = options.comment.encode(options.encoding)
-    with path.open("rb") as handle:
-        return io.BytesIO(b"".join(line for line in handle if not line.startswith(mark)))
+    types = {column: pa.string() for column in card.columns()}
+    values = (label.column for label in card.labels if label.kind == "value")
+    types |= {column: pa.float64() for column in (*card.channels, *values)}
+    if card.time is not None and card.csv.decimal == "," and card.time.unit != "iso8601":
+        types[card.time.column] = pa.float64()
+    return read_csv(path, card.csv, types)
 
 
 def _npz(path: Path, card: TableCard) -> Columns:
@@ -235,17 +133,3 @@ def _flat_table(cut: Mapping[str, npt.NDArray[Any]], card: TableCard, path: Path
     if len(shape) == 2:
         flat[ITEM] = np.repeat(np.arange(shape[0]), shape[1])
     return pa.table(flat)
-
-
-def _some(values: Iterable[str], limit: int = 20) -> str:
-    listed = list(values)
-    more = f", … ({len(listed)} in all)" if len(listed) > limit else ""
-    return ", ".join(listed[:limit]) + more
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kinelet.readers.card import LabelCard
 from kinelet.readers.clocks import Rows, Timing
-from kinelet.readers.columns import Codes
+from kinelet.readers.frame import Codes
 from kinelet.signal.recording import Annotation
 
 

@@ -47,7 +47,7 @@ def is_e4(path: Path, head: bytes) -> bool:
 
 def is_apple(path: Path, head: bytes) -> bool:
     """A CSV header with the names that Core Motion loggers write."""
-    from kinelet.readers.apple import is_apple_header
+    from kinelet.readers._coremotion import is_apple_header
 
     return is_apple_header(head.split(b"\n", 1)[0].decode("utf-8", "replace"))
 
