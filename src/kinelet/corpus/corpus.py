@@ -1,0 +1,314 @@
+"""A corpus: recordings by person, on disk, memory-mapped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kinelet.corpus.commit import CORPUS
+from kinelet.corpus.manifest import RecordingInfo, annotations_of, info_from_row, read_tables
+from kinelet.corpus.quantise import IntArray
+from kinelet.corpus.records import RECORDINGS
+from kinelet.corpus.store import FORMAT, open_samples
+from kinelet.errors import BadFileError, BadOptionError, SpecMismatchError
+from kinelet.signal.recording import Recording
+from kinelet.signal.spec import SignalSpec
+
+if TYPE_CHECKING:
+    from kinelet.corpus.info import CorpusInfo
+    from kinelet.corpus.windows import Placement, Windows
+
+Names = str | Collection[str]
+
+
+class Corpus:
+    """Recordings of people, without their samples until they are asked for.
+
+    Attributes:
+        path: Folder it was opened from; the first one's for a union.
+        recordings: What is known of each recording, in the order of their ids.
+        annotations: Arrow table, one row an annotation: recording, start_s, stop_s, label, value, track.
+    """
+
+    def __init__(self, path: Path, recordings: Sequence[RecordingInfo], annotations: Any) -> None:
+        self.path = path
+        self.recordings = tuple(recordings)
+        self.annotations = annotations
+        self._samples: dict[int, IntArray] = {}
+
+    @classmethod
+    def open(cls, path: str | Path) -> Corpus:
+        """Open the corpus in a folder.
+
+        Raises:
+            BadFileError: if there is none, it is damaged, its build was not finished, or its format is a newer one.
+        """
+        path = Path(path)
+        try:
+            head = json.loads((path / CORPUS).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            remedy = "Build one with: kinelet corpus build SRC --out DIR"
+            if (path / RECORDINGS).is_dir():
+                remedy = "Its build was not finished: run the same build again, it goes on where it stopped"
+            raise BadFileError("holds no corpus", where=str(path), remedy=remedy) from error
+        if head.get("format") != FORMAT:
+            raise BadFileError(
+                f"corpus format {head.get('format')!r}, this version reads {FORMAT}",
+                where=str(path),
+                remedy="Build the corpus again, or use the kinelet version that wrote it",
+            )
+        rows, annotations = read_tables(path, str(head.get("build")))
+        return cls(path, [info_from_row(row, path / RECORDINGS) for row in rows], annotations)
+
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """People, sorted; subject codes count along this tuple."""
+        return tuple(sorted({r.subject for r in self.recordings}))
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash of all content: same recordings, same processing, same hash, wherever it lies."""
+        keys = ("id", "subject", "source_hash", "config_hash")
+        content = [[r.row[k] for k in keys] for r in self.recordings]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    @property
+    def spec(self) -> SignalSpec:
+        """The one spec of all recordings; the site is ``None`` where sites differ.
+
+        Raises:
+            SpecMismatchError: if rates, channels, units or gravity differ, naming them and the remedy.
+        """
+        return common_spec(self.recordings, where=str(self.path))
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """Position of each recording id in :attr:`recordings`."""
+        return {r.id: i for i, r in enumerate(self.recordings)}
+
+    def samples(self, code: int) -> IntArray:
+        """Stored integers of a recording ``(time, channel)``, memory-mapped."""
+        found = self._samples.get(code)
+        if found is None:
+            info = self.recordings[code]
+            found = open_samples(info.file)
+            if found.shape != (info.n_samples, len(info.spec.channels)):
+                raise BadFileError(
+                    f"holds {found.shape} samples, the manifest says {(info.n_samples, len(info.spec.channels))}",
+                    where=str(info.file),
+                    remedy="Build the corpus again",
+                )
+            self._samples[code] = found
+        return found
+
+    def recording(self, identity: str) -> Recording:
+        """Read a whole recording.
+
+        Raises:
+            BadOptionError: if there is no such id.
+        """
+        if identity not in self.codes:
+            raise BadOptionError(f"no recording {identity!r}", where=str(self.path), remedy="See Corpus.recordings")
+        info = self.recordings[self.codes[identity]]
+        scaled = self.samples(self.codes[identity]) * np.asarray(info.scale, dtype=np.float32)
+        own = self.annotations.filter(pc.equal(self.annotations["recording"], identity))
+        return Recording(
+            data=scaled.astype(np.float32, copy=False),
+            spec=info.spec,
+            subject=info.subject,
+            name=info.row["name"],
+            segments=info.segments,
+            start_unix_s=info.start_unix_s,
+            annotations=annotations_of(own),
+            gap_reasons=tuple(g["reason"] for g in info.row["gaps"]),
+            resolution=tuple(info.row["step"]),
+            meta=info.meta,
+            warnings=tuple(info.row["warnings"]),
+        )
+
+    def select(
+        self,
+        *,
+        subjects: Names | None = None,
+        dataset: Names | None = None,
+        site: Names | None = None,
+        stream: Names | None = None,
+        recordings: Names | None = None,
+        rate_hz: float | None = None,
+        channels: Collection[str] | None = None,
+    ) -> Corpus:
+        """The part of the corpus that meets every condition given.
+
+        Args:
+            subjects: These people only.
+            dataset: These data sets only.
+            site: These body sites only.
+            stream: These side streams only; by default all that is stored.
+            recordings: These recording ids only.
+            rate_hz: This rate only.
+            channels: Only recordings that have all these channels.
+
+        Raises:
+            BadOptionError: if nothing is left.
+        """
+        wanted = {"subject": subjects, "dataset": dataset, "site": site, "stream": stream, "id": recordings}
+        tests = {k: {v} if isinstance(v, str) else set(v) for k, v in wanted.items() if v is not None}
+        keep = [
+            r
+            for r in self.recordings
+            if all(getattr(r, k) in names for k, names in tests.items())
+            and (rate_hz is None or r.spec.rate_hz == rate_hz)
+            and (channels is None or set(channels) <= set(r.spec.channels))
+        ]
+        if not keep:
+            conditions = {**tests, "rate_hz": rate_hz, "channels": channels}
+            given = {k: v for k, v in conditions.items() if v is not None}
+            raise BadOptionError(f"no recording meets {given}", where=str(self.path), remedy="See Corpus.info()")
+        ids = pa.array([r.id for r in keep], pa.string())
+        return Corpus(self.path, keep, self.annotations.filter(pc.is_in(self.annotations["recording"], ids)))
+
+    def windows(
+        self,
+        window_s: float,
+        hop_s: float | None = None,
+        *,
+        track: str = "activity",
+        purity: float = 0.5,
+        placement: Placement = "grid",
+        classes: Sequence[str] | None = None,
+        drop_labels: Collection[str] = (),
+        channels: Sequence[str] | None = None,
+    ) -> Windows:
+        """Cut the corpus into windows; see :class:`kinelet.corpus.windows.Windows`.
+
+        Args:
+            window_s: Length in seconds.
+            hop_s: From one window's start to the next, in seconds; a window's length if not given.
+            track: Annotations to take labels or values from.
+            purity: Share of a window that its majority label must cover, in (0, 1].
+            placement: ``grid``: every hop within each stretch without gaps. ``annotation``: every hop within each
+                annotated interval. ``stretch``: each annotated interval (a recording without any: each stretch
+                without gaps) becomes one window, interpolated linearly to ``window_s``.
+            classes: Class names in the order of their codes; other labels count as unlabelled. By default all labels
+                of the track, sorted.
+            drop_labels: Labels that count as unlabelled.
+            channels: Cut these channels only, in this order.
+
+        Raises:
+            SpecMismatchError: if rates, units or channels of the recordings differ.
+            BadOptionError: if an option makes no sense, or no window fits.
+        """
+        from kinelet.corpus.cut import cut_windows
+
+        return cut_windows(
+            self,
+            window_s,
+            hop_s,
+            track=track,
+            purity=purity,
+            placement=placement,
+            classes=classes,
+            drop_labels=drop_labels,
+            channels=channels,
+        )
+
+    def info(self) -> CorpusInfo:
+        """People, hours, labels, sites, rates and quality."""
+        from kinelet.corpus.info import corpus_info
+
+        return corpus_info(self)
+
+    def __repr__(self) -> str:
+        return f"Corpus({str(self.path)!r}, {len(self.recordings)} recordings of {len(self.subjects)} people)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Memory maps do not travel between processes; they are opened again there.
+        return {**self.__dict__, "_samples": {}}
+
+
+def common_spec(
+    recordings: Sequence[RecordingInfo], *, channels: Sequence[str] | None = None, where: str = "corpus"
+) -> SignalSpec:
+    """The one spec of recordings, restricted to ``channels`` if given.
+
+    Raises:
+        BadOptionError: if there are no recordings.
+        SpecMismatchError: if they differ, naming how and the remedy.
+    """
+    if not recordings:
+        raise BadOptionError("the corpus holds no recordings", where=where, remedy="See failed.jsonl for the reasons")
+    specs = Counter(_restricted(r, channels) for r in recordings)
+    rates = Counter(s.rate_hz for s in specs.elements())
+    if len(rates) > 1:
+        listed = ", ".join(f"{rate:g} Hz ({n} recordings)" for rate, n in sorted(rates.items()))
+        raise SpecMismatchError(
+            f"recordings have different rates: {listed}",
+            where=where,
+            remedy="Build the corpus with one rate (--rate), or take a part with Corpus.select(rate_hz=…)",
+        )
+    first = next(iter(specs))
+    for field in ("channels", "units", "gravity"):
+        values = sorted({str(getattr(s, field)) for s in specs})
+        if len(values) > 1:
+            raise SpecMismatchError(
+                f"recordings have different {field}: {' and '.join(values)}",
+                where=where,
+                remedy="Name the channels to use (channels=…), or take a part with Corpus.select(…)",
+            )
+    return first if len(specs) == 1 else first.replace(site=None)
+
+
+def _restricted(info: RecordingInfo, channels: Sequence[str] | None) -> SignalSpec:
+    if channels is None:
+        return info.spec
+    units = dict(zip(info.spec.channels, info.spec.units, strict=True))
+    missing = [c for c in channels if c not in units]
+    if missing:
+        raise SpecMismatchError(
+            f"has no channel {', '.join(missing)}; it has {', '.join(units)}",
+            where=f"recording {info.id!r}",
+            remedy="Choose channels that all recordings have, or take a part with Corpus.select(channels=…)",
+        )
+    return info.spec.replace(channels=tuple(channels), units=tuple(units[c] for c in channels))
+
+
+def union(corpora: Iterable[Corpus], *, same_people: bool = False) -> Corpus:
+    """Several corpora as one; nothing is copied.
+
+    People and recordings get their corpus's folder name before theirs (with a number where folder names repeat),
+    since "subject 1" of one study is not "subject 1" of another.
+
+    Args:
+        corpora: What to join.
+        same_people: Subjects with the same name are the same person.
+    """
+    parts = list(corpora)
+    if not parts:
+        raise BadOptionError("a union of no corpora", remedy="Give at least one")
+    used: Counter[str] = Counter()
+    recordings: list[RecordingInfo] = []
+    tables = []
+    for part in parts:
+        used[part.path.name] += 1
+        n = used[part.path.name]
+        prefix = part.path.name if n == 1 else f"{part.path.name}-{n}"
+        recordings += [_renamed(r, prefix, same_people) for r in part.recordings]
+        ids = pc.binary_join_element_wise(prefix, part.annotations["recording"], ":")
+        tables.append(part.annotations.set_column(0, "recording", ids))
+    recordings.sort(key=lambda r: r.id)
+    return Corpus(parts[0].path, recordings, pa.concat_tables(tables))
+
+
+def _renamed(info: RecordingInfo, prefix: str, same_people: bool) -> RecordingInfo:
+    identity, subject = f"{prefix}:{info.id}", info.subject if same_people else f"{prefix}:{info.subject}"
+    return replace(info, id=identity, subject=subject, row={**info.row, "id": identity, "subject": subject})

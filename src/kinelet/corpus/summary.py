@@ -1,0 +1,81 @@
+"""What a build did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kinelet.corpus.records import Failure
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What a build did, and what the corpus holds now.
+
+    Attributes:
+        built: Sources that were read and stored.
+        unchanged: Sources that were there already, with the same content and configuration.
+        failures: What could not be taken in, and why.
+        removed: Sources that are gone from the corpus.
+        kept: Sources of earlier builds that this one did not list; they stay in the corpus.
+        recordings: Recordings in the corpus.
+        subjects: People in the corpus.
+        hours: Hours of samples in the corpus.
+        stored_bytes: Bytes of all sample files.
+        seconds: How long the build took.
+        wrote: Whether anything in the corpus changed.
+    """
+
+    built: int
+    unchanged: int
+    failures: tuple[Failure, ...]
+    removed: int
+    kept: int
+    recordings: int
+    subjects: int
+    hours: float
+    stored_bytes: int
+    seconds: float
+    wrote: bool
+
+    def line(self) -> str:
+        """The build in one sentence."""
+        if not self.wrote and not self.failures:
+            return f"Nothing to do: all {self.unchanged} sources are in the corpus already"
+        failed = f", {len(self.failures)} failures" if self.failures else ""
+        return (
+            f"{self.built} sources built, {self.unchanged} unchanged{failed}; the corpus holds {self.recordings} "
+            f"recordings of {self.subjects} people, {self.hours:.2f} h"
+        )
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Name and value of each figure."""
+        figures = [
+            ("sources built", f"{self.built}"),
+            ("sources unchanged", f"{self.unchanged}"),
+            ("failures", f"{len(self.failures)}"),
+            ("recordings", f"{self.recordings}"),
+            ("people", f"{self.subjects}"),
+            ("hours", f"{self.hours:.2f}"),
+            ("stored", f"{self.stored_bytes / 1e6:.1f} MB"),
+            ("took", f"{self.seconds:.1f} s"),
+        ]
+        extra = [("sources removed", self.removed), ("kept from earlier builds", self.kept)]
+        return figures + [(name, str(count)) for name, count in extra if count]
+
+    def table(self) -> Table:
+        """The figures, then the failures with their reasons, as a rich table."""
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(title=escape(self.line()), show_header=False, title_justify="left")
+        table.add_column(justify="left")
+        table.add_column(justify="left", overflow="fold")
+        for name, value in self.rows():
+            table.add_row(name, value)
+        for failure in self.failures:
+            table.add_row(f"[red]failed[/] {escape(failure.recording or failure.source)}", escape(failure.reason))
+        return table
