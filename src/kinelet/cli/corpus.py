@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Build a corpus from recordings, add a public dataset, or look inside one.", no_args_is_help=True)
+app = typer.Typer(help="Build a corpus, add a public dataset, or look inside one.", no_args_is_help=True)
 
 Out = Annotated[Path, typer.Option(help="Corpus folder.")]
 Rate = Annotated[float | None, typer.Option(help="Resample everything to this rate (Hz).")]

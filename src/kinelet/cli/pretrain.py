@@ -40,5 +40,5 @@ def pretrain(
     if json:
         output.as_json({"model": str(out / "model"), "dim": encoder.dim, "card": encoder.card})
     else:
-        people = len(encoder.card["pretrain_subjects"])
+        people = encoder.card["pretrain_people"]
         print(f"{out / 'model'}: {resolved.encoder.name}, {encoder.dim} dimensions, trained on {people} people")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import Field
 
@@ -143,7 +144,7 @@ def _windows(corpus: Corpus, data: DataConfig) -> Windows:
             where=str(corpus.path),
             remedy=f"People here: {', '.join(corpus.subjects[:10])}",
         )
-    return windows.of_subjects([s for s in corpus.subjects if s not in data.hold_out])
+    return windows.of([s for s in corpus.subjects if s not in data.hold_out])
 
 
 def _common_spec(views: Sequence[Windows]) -> SignalSpec:
@@ -165,7 +166,7 @@ def _fingerprint(views: Sequence[Windows], config: PretrainConfig) -> str:
     facts = config.model_dump(mode="json")
     for harmless in ("workers", "log_every", "checkpoint_every", "threads", "device"):
         facts["train"].pop(harmless)
-    facts["windows"] = [[v.corpus.hash, len(v), v.n_samples, sorted(v.present_subjects)] for v in views]
+    facts["windows"] = [[v.corpus.hash, len(v), v.n_samples, v.hop, _people(v)] for v in views]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -184,11 +185,28 @@ def _prepare(folder: Path, fingerprint: str, resume: bool) -> None:
         )
 
 
+def _people(windows: Windows) -> list[str]:
+    """Names of the people who have a window here."""
+    return sorted(windows.subjects[i] for i in np.unique(windows.subject))
+
+
+def _identities(windows: Windows) -> set[str]:
+    """Every name that a protocol may know these people by, so that it can refuse to judge the encoder on them.
+
+    ``corpus hash/subject`` and ``data set/subject``; for recordings of no public set the bare name too, because a
+    corpus that is built again with one file more has another hash and still the same people.
+    """
+    present = set(_people(windows))
+    own = [r for r in windows.corpus.recordings if r.subject in present]
+    names = {f"{windows.corpus.hash}/{s}" for s in present}
+    return names | {f"{r.dataset}/{r.subject}" if r.dataset else r.subject for r in own}
+
+
 def _card(views: Sequence[Windows], config: PretrainConfig) -> dict[str, Any]:
-    people = sorted({f"{v.corpus.hash}/{s}" for v in views for s in v.present_subjects})
     return {
         "method": config.method,
-        "pretrain_subjects": people,
+        "pretrain_people": sum(len(_people(v)) for v in views),
+        "pretrain_subjects": sorted(set().union(*(_identities(v) for v in views))),
         "pretrain_windows": sum(len(v) for v in views),
         "pretrain_corpora": [{"name": v.corpus.path.name, "hash": v.corpus.hash} for v in views],
         "steps": config.train.steps,
