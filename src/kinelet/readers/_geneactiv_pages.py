@@ -28,7 +28,7 @@ STAMP_JITTER_S = 0.5
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its time stamp, samples as bytes, and slow signals."""
+    """One page: its time stamp, samples as bytes, slow signals, and bytes behind it that belong to no page."""
 
     unix_s: float
     rate_hz: float
@@ -36,6 +36,7 @@ class Page:
     battery: float
     samples: bytes
     cut: bool
+    stray: int
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Scale:
 
 def number(text: str) -> float:
     """The number that a text begins with, NaN if it does not."""
-    found = re.match(r"[+-]?\d{1,12}(\.\d{1,12})?", text)
+    found = re.match(r"[+-]?\d{1,15}(\.\d{1,15})?", text)
     return float(found.group()) if found else float("nan")
 
 
@@ -94,7 +95,8 @@ def _read_page(chunk: bytes, last: bool) -> Page:
         fields[key] = value.strip()
     rate = _positive(fields, b"Measurement Frequency", 1000)
     unix_s = parse_time(fields[b"Page Time"])
-    digits = rest.split(b"\n", 1)[0].rstrip()
+    digits, _, stray = rest.partition(b"\n")
+    digits = digits.rstrip()
     whole = PAGE_SAMPLES * SAMPLE_BYTES * 2
     if len(digits) > whole or (len(digits) < whole and not last):
         raise ValueError(f"{len(digits)} hexadecimal digits instead of {whole}")
@@ -104,7 +106,7 @@ def _read_page(chunk: bytes, last: bool) -> Page:
         raise ValueError("no whole sample")
     samples = binascii.unhexlify(digits)
     temperature, battery = (_any_number(fields, key) for key in (b"Temperature", b"Battery voltage"))
-    return Page(unix_s, rate, temperature, battery, samples, cut)
+    return Page(unix_s, rate, temperature, battery, samples, cut, len(stray.strip()))
 
 
 def _positive(fields: dict[bytes, bytes], key: bytes, highest: float) -> float:

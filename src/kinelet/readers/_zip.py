@@ -6,6 +6,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 from kinelet.errors import BadFileError
 
@@ -48,12 +49,12 @@ def read_members(path: Path, names: tuple[str, ...], what: str) -> tuple[dict[st
     data: dict[str, bytes] = {}
     damage: dict[str, str] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             found = {info.filename.rsplit("/", 1)[-1].lower(): info for info in archive.infolist()}
             for name in names:
                 if name in found:
                     _check(found[name], path)
-                    data[name], wrong = _read(archive, found[name])
+                    data[name], wrong = _read(file, found[name])
                     if wrong:
                         damage[name] = wrong
     except DAMAGE as error:
@@ -77,17 +78,29 @@ def _check(info: zipfile.ZipInfo, path: Path) -> None:
         raise BadFileError(f"its {info.filename} is encrypted or compressed in an unknown way", where=str(path))
 
 
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[bytes, str]:
-    """All bytes up to the declared size or the first damage, and what that was."""
+def _read(archive: IO[bytes], info: zipfile.ZipInfo) -> tuple[bytes, str]:
+    """All bytes up to the declared size or the first damage, and what that was.
+
+    The member is unpacked here and not by ``zipfile``, which gives no bytes of a part whose check sum is wrong.
+    """
+    archive.seek(info.header_offset)
+    head = archive.read(30)
+    if len(head) < 30 or head[:4] != b"PK\x03\x04":
+        return b"", f"{info.filename} is not where the archive's directory says"
+    name, extra = struct.unpack("<HH", head[26:30])
+    archive.seek(name + extra, 1)
+    unpacker = zlib.decompressobj(-15) if info.compress_type == zipfile.ZIP_DEFLATED else None
     parts: list[bytes] = []
-    left = info.file_size
+    packed, room, crc = info.compress_size, info.file_size, 0
     try:
-        with archive.open(info) as member:
-            while left > 0 and (part := member.read(min(CHUNK, left))):
-                parts.append(part)
-                left -= len(part)
-            # The check sum is verified when the end is read.
-            member.read(1)
-    except DAMAGE as error:
+        while packed > 0 and room > 0 and (chunk := archive.read(min(CHUNK, packed))):
+            packed -= len(chunk)
+            part = unpacker.decompress(chunk, room) if unpacker else chunk[:room]
+            room -= len(part)
+            crc = zlib.crc32(part, crc)
+            parts.append(part)
+    except zlib.error as error:
         return b"".join(parts), f"{info.filename} is damaged ({error})"
-    return b"".join(parts), f"{info.filename} is {left} bytes short" if left else ""
+    if room:
+        return b"".join(parts), f"{info.filename} is {room} bytes short"
+    return b"".join(parts), "" if crc == info.CRC else f"{info.filename} is damaged (wrong check sum)"

@@ -134,6 +134,9 @@ def _remarks(header: dict[str, str], pages: list[Page], found: int) -> tuple[str
         out.append(f"the header announces {announced:.0f} pages, the file holds {found}; those were read")
     if pages[-1].cut:
         out.append(f"the last page is cut short; its {len(pages[-1].samples) // SAMPLE_BYTES} whole samples were kept")
+    stray = [page.stray for page in pages if page.stray]
+    if stray:
+        out.append(f"{sum(stray)} bytes behind {len(stray)} pages belong to no page; they were left out")
     setting = number(header.get("Measurement Frequency", ""))
     if setting != pages[0].rate_hz:
         out.append(f"the header says {setting:g} Hz, the pages {pages[0].rate_hz:g} Hz; the pages' rate was used")
