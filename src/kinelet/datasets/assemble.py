@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def on_grid(
     offset_s = float(kept[0] - row[0]) / spec.rate_hz
     cuts = [0, *(np.flatnonzero(np.diff(kept) != 1) + 1).tolist(), len(kept)]
     times = (kept - kept[0]) / spec.rate_hz
-    segments = tuple(Segment(a, b, float(times[a])) for a, b in zip(cuts, cuts[1:], strict=False))
+    segments = tuple(Segment(a, b, float(times[a])) for a, b in pairwise(cuts))
     rec = Recording(
         data[keep], spec, segments=segments, start_unix_s=_plus(start_unix_s, offset_s), **_noted(fields, keep, lost)
     )
@@ -124,7 +125,7 @@ def runs(rec: Recording, labels: Labels, track: str) -> Iterator[Annotation]:
     for segment in rec.segments:
         inside = change[(change > segment.start) & (change < segment.stop)].tolist()
         edges = [segment.start, *inside, segment.stop]
-        for a, b in zip(edges, edges[1:], strict=False):
+        for a, b in pairwise(edges):
             stop = float(times[b]) if b < segment.stop else rec.segment_stop_s(segment)
             if labels[a]:
                 yield Annotation(float(times[a]), stop, label=str(labels[a]), track=track)
@@ -160,7 +161,7 @@ def _in_order(cuts: Sequence[int], times: Times) -> tuple[Segment, ...]:
         if times[cut] > times[starts[-1]]:
             starts.append(cut)
     edges = [*starts, cuts[-1]]
-    return tuple(Segment(a, b, float(times[a])) for a, b in zip(edges, edges[1:], strict=False))
+    return tuple(Segment(a, b, float(times[a])) for a, b in pairwise(edges))
 
 
 def _noted(fields: dict[str, Any], keep: npt.NDArray[np.bool_], lost: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from kinelet.signal.spec import imu_spec
 
 _RATE_HZ = 100.0
 _SITES = {"sp": "pocket", "sw": "wrist"}
-_KINDS = {n: "float32" for n in ("x_acc", "y_acc", "z_acc", "x_gyro", "y_gyro", "z_gyro")} | {
+_KINDS = dict.fromkeys(("x_acc", "y_acc", "z_acc", "x_gyro", "y_gyro", "z_gyro"), "float32") | {
     "timestamp": "int64",
     "label": "string",
 }

@@ -23,7 +23,7 @@ class Motion(NamedTuple):
     @property
     def gyro(self) -> bool:
         """Whether the gyroscope is among the samples."""
-        return self.data.shape[1] == 6
+        return bool(self.data.shape[1] == 6)
 
 
 def distance_to_nearest(time_s: Times, source_s: Times) -> Times:

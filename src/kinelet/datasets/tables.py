@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,22 +17,24 @@ import pyarrow.csv as pacsv
 from kinelet.errors import BadFileError
 
 Kinds = Mapping[str, str]
-"""Column -> ``float32``, ``float64``, ``int64`` or ``string``."""
+"""Column -> ``float32``, ``float64``, ``int64``, ``string``, or ``word``: a number for each distinct string."""
 _TYPES = {"float32": pa.float32(), "float64": pa.float64(), "int64": pa.int64()}
 _MAX_MAT_BYTES = 2 << 30
 
 
-class Table(NamedTuple):
-    """Columns by name, and how many malformed rows were left out."""
+@dataclass(frozen=True)
+class Table:
+    """Columns by name, how many malformed rows were left out, and what the numbers of ``word`` columns stand for."""
 
     columns: dict[str, npt.NDArray[Any]]
-    skipped: int
+    skipped: int = 0
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def stack(self, *names: str) -> npt.NDArray[Any]:
         """Columns side by side, shape ``(row, len(names))``."""
         return np.stack([self.columns[n] for n in names], axis=1)
 
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:  # type: ignore[override]
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self.columns[name]
 
 
@@ -79,7 +82,11 @@ def read_csv(
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError, KeyError, OSError) as error:
         raise BadFileError(str(error).splitlines()[0], where=where, remedy="Download the file again") from None
-    return Table({n: _numpy(table[n], kinds[n], f"{where}, column {n}") for n in kinds}, bad[0])
+    coded = {n: _coded(table[n]) for n, kind in kinds.items() if kind in ("string", "word")}
+    columns = {n: _numpy(table[n], kind, f"{where}, column {n}") for n, kind in kinds.items() if n not in coded}
+    for name, (codes, words) in coded.items():
+        columns[name] = codes if kinds[name] == "word" else np.array(words, dtype=object)[codes]
+    return Table(columns, bad[0], {n: words for n, (_, words) in coded.items()})
 
 
 def read_spaced(path: Path, wanted: Mapping[str, int], width: int) -> Table:
@@ -102,7 +109,7 @@ def read_spaced(path: Path, wanted: Mapping[str, int], width: int) -> Table:
         data = re.sub(rb"(?m)^ +| +(?=\r?$)", b"", re.sub(rb"[ \t]+", b" ", data))
     names = [str(i) for i in range(width)]
     table = read_csv(data, {str(i): "float64" for i in wanted.values()}, where=str(path), names=names, delimiter=" ")
-    return Table({name: table[str(i)] for name, i in wanted.items()}, 0)
+    return Table({name: table[str(i)] for name, i in wanted.items()})
 
 
 def read_mat(path: Path) -> dict[str, Any]:
@@ -125,18 +132,19 @@ def read_mat(path: Path) -> dict[str, Any]:
 
 
 def _type(kind: str) -> Any:
-    return pa.dictionary(pa.int32(), pa.string()) if kind == "string" else _TYPES[kind]
+    return _TYPES.get(kind, pa.dictionary(pa.int32(), pa.string()))
+
+
+def _coded(column: Any) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    """Number of each string, and the strings; a missing one is the empty string."""
+    one = column.unify_dictionaries().combine_chunks()
+    if isinstance(one, pa.ChunkedArray):  # combining keeps zero chunks as they are
+        one = one.chunk(0) if one.num_chunks else pa.array([], pa.string()).dictionary_encode()
+    words = (*one.dictionary.to_pylist(), "")
+    return one.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False).astype(np.int32), words
 
 
 def _numpy(column: Any, kind: str, where: str) -> npt.NDArray[Any]:
-    if kind == "string":
-        column = column.combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = (
-                pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.string()).dictionary_encode()
-            )
-        words = np.array([*column.dictionary.to_pylist(), ""], dtype=object)
-        return np.asarray(words[column.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)])
     if kind == "int64" and column.null_count:
         raise BadFileError(f"{column.null_count} values are missing", where=where, remedy="Download the file again")
-    return np.asarray(column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy())
+    return np.asarray(column.to_numpy())

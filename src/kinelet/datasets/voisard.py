@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from kinelet.datasets.assemble import motion, on_grid
 from kinelet.datasets.base import Dataset, DatasetCard
@@ -67,16 +71,16 @@ def _read(key: str, walk: Walk) -> Iterator[Recording]:
     subject = f"voisard_{int(key.split('-')[0]):02d}"
     for sensor, path in walk.signals.items():
         table = read_csv(
-            path, {"PacketCounter": "float64"} | {n: "float32" for n in _MOTION}, delimiter="\t", skip_rows=1
+            path, {"PacketCounter": "float64"} | dict.fromkeys(_MOTION, "float32"), delimiter="\t", skip_rows=1
         )
-        row = table["PacketCounter"].astype("int64")
+        row = table["PacketCounter"].astype(np.int64)
         yield on_grid(
             motion(table.stack(*_MOTION[:3]), "m/s^2", table.stack(*_MOTION[3:]), "rad/s"),
             imu_spec(_RATE_HZ, gyro=True, site=_SITES[sensor]),
             row=row,
             subject=subject,
             name=f"voisard_{key}_{_SITES[sensor]}",
-            events=_events(about, float(len(row)), str(walk.events)) if about else (),
+            events=_at(_events(about, len(row), str(walk.events)), row) if about else (),
             meta={
                 "device": "Xsens MTw Awinda",
                 **{k: about[k] for k in ("Age", "Gender", "Height", "Weight") if k in about},
@@ -95,7 +99,17 @@ def _about(path: Path | None) -> dict[str, Any]:
     return about if isinstance(about, dict) else {}
 
 
-def _events(about: dict[str, Any], stop: float, where: str) -> list[Annotation]:
+def _at(events: list[Annotation], row: npt.NDArray[np.int64]) -> list[Annotation]:
+    """Events counted in rows of the file, on the clock of the packet counter (they differ where packets are lost)."""
+    clock = np.append(row - row[0], row[-1] - row[0] + 1) / _RATE_HZ
+
+    def when(rows_s: float) -> float:
+        return float(np.interp(rows_s * _RATE_HZ, np.arange(len(clock)), clock))
+
+    return [replace(e, start_s=when(e.start_s), stop_s=when(e.stop_s)) for e in events]
+
+
+def _events(about: dict[str, Any], stop: int, where: str) -> list[Annotation]:
     try:
         return [*_phases(about, stop), *_gait(about)]
     except (KeyError, TypeError, ValueError) as error:
@@ -104,7 +118,7 @@ def _events(about: dict[str, Any], stop: float, where: str) -> list[Annotation]:
         ) from None
 
 
-def _phases(about: dict[str, Any], stop: float) -> Iterator[Annotation]:
+def _phases(about: dict[str, Any], stop: int) -> Iterator[Annotation]:
     """Standing, walking and turning over the whole walk."""
     (first, last), (turn, back) = about["TrialBoundaries"], about["UTurnBoundaries"]
     edges = ((0, first, "standing"), (first, turn, "walking"), (turn, back, "turning"), (back, last, "walking"))
