@@ -100,7 +100,7 @@ class _Piece:
 
 
 def _resample_even(rec: Recording, rate: float) -> Recording:
-    source = measured_rate(rec)
+    source = _clock_rate(rec)
     longest = max(s.stop - s.start for s in rec.segments)
     if abs(rate / source - 1.0) * longest < _DRIFT_SAMPLES:
         return rec if rec.spec.rate_hz == rate else rec.replace(spec=rec.spec.replace(rate_hz=rate))
@@ -112,6 +112,13 @@ def _resample_even(rec: Recording, rate: float) -> Recording:
             data = polyphase(rec.data[s.start : s.stop], ratio.numerator, ratio.denominator, n_out)
             pieces.append(_Piece(i, s.time_s, data))
     return _assemble(rec, pieces, rec.gap_reasons, rate, {"clock": "even", "from_hz": source})
+
+
+def _clock_rate(rec: Recording) -> float:
+    """Rate of an even clock: the measured one, unless the user chose the nominal clock when reading."""
+    policies = rec.meta.get("policies")
+    nominal = isinstance(policies, dict) and policies.get("clock") == "nominal"
+    return rec.spec.rate_hz if nominal else measured_rate(rec)
 
 
 def _room(rec: Recording, index: int, start_s: float, seconds: float, rate: float) -> int:

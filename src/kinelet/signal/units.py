@@ -39,6 +39,11 @@ def canonical_unit(unit: str) -> str:
     return _SPELLINGS.get(unit.strip(), unit.strip())
 
 
+def is_acceleration(unit: str) -> bool:
+    """Whether a unit is a known one of acceleration."""
+    return _UNITS.get(canonical_unit(unit), ("", 0.0))[0] == "acceleration"
+
+
 def unit_factor(from_unit: str, to_unit: str) -> float:
     """Number that values in ``from_unit`` are multiplied by to be in ``to_unit``.
 
