@@ -105,3 +105,29 @@ class DenseEncoder(Encoder):
     def features(self, x: Tensor) -> Tensor:
         """Map windows ``(batch, channel, time)`` to ``(batch, feature_dim, step)``, ``step <= time``."""
         raise TypeError(f"{type(self).__name__} does not define features")
+
+
+class TokenEncoder(DenseEncoder):
+    """A dense encoder that first cuts windows into tokens, which a method may hide before they are mixed.
+
+    Attributes:
+        patch: Samples in a token.
+    """
+
+    patch: int
+
+    def tokenise(self, x: Tensor) -> Tensor:
+        """Map windows ``(batch, channel, time)`` to tokens ``(batch, ceil(time / patch), feature_dim)``."""
+        raise TypeError(f"{type(self).__name__} does not define tokenise")
+
+    def mix(self, tokens: Tensor) -> Tensor:
+        """Let tokens ``(batch, token, feature_dim)`` see each other and where they stand; the shape is kept."""
+        raise TypeError(f"{type(self).__name__} does not define mix")
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map windows ``(batch, channel, time)`` to ``(batch, feature_dim, token)``."""
+        return self.mix(self.tokenise(x)).transpose(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encode windows ``(batch, channel, time)`` into ``(batch, feature_dim)``, the mean over tokens."""
+        return self.mix(self.tokenise(x)).mean(dim=1)

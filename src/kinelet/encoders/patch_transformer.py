@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinelet.config import FrozenModel
-from kinelet.encoders.base import DenseEncoder
+from kinelet.encoders.base import TokenEncoder
 from kinelet.signal.spec import SignalSpec
 
 
@@ -63,7 +63,7 @@ class AttentionLayer(nn.Module):
         return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
 
-class PatchTransformer(DenseEncoder):
+class PatchTransformer(TokenEncoder):
     """Patches of all channels as tokens, position codes, pre-norm transformer layers, mean over tokens.
 
     A window whose length is no multiple of the patch is continued by repeating its last sample, so that every sample
@@ -95,14 +95,6 @@ class PatchTransformer(DenseEncoder):
         for layer in self.layers:
             x = layer(x)
         return self.norm(x)  # type: ignore[no-any-return]
-
-    def features(self, x: Tensor) -> Tensor:
-        """Map windows ``(batch, channel, time)`` to ``(batch, width, token)``."""
-        return self.mix(self.tokenise(x)).transpose(1, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Encode windows ``(batch, channel, time)`` into ``(batch, width)``."""
-        return self.mix(self.tokenise(x)).mean(dim=1)
 
     def _positions(self, count: int, like: Tensor) -> Tensor:
         if self.positions is None:

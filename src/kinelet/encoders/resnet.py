@@ -118,7 +118,7 @@ class ResNet1dSmall(DenseEncoder):
         super().__init__(spec, dim=sum(kept) * pool_width(config.pool), config=config.model_dump(mode="json"))
         self.pool_name: PoolName = config.pool
         self.pool_all = config.stages == "all"
-        self.feature_dim = config.widths[-1]
+        self.feature_dim = sum(kept)
         kernel, stride = config.stem_kernel, config.stem_stride
         self.stem = Stem(len(spec.channels), config.widths[0], kernel, stride, kernel // 2, config.norm)
         stages, norms, before = [], [], config.widths[0]
@@ -133,18 +133,19 @@ class ResNet1dSmall(DenseEncoder):
         self.stages, self.norms = nn.ModuleList(stages), nn.ModuleList(norms)
 
     def _maps(self, x: Tensor) -> list[Tensor]:
+        """Maps of the stages that are pooled, ``(batch, width, step)`` each."""
         self.check_input(tuple(x.shape))
         y, maps = self.stem(x), []
         for stage, norm in zip(self.stages, self.norms, strict=True):
             y = stage(y)
             maps.append(functional.relu(norm(y)))
-        return maps
+        return maps if self.pool_all else maps[-1:]
 
     def features(self, x: Tensor) -> Tensor:
-        """Map ``(batch, channel, time)`` to ``(batch, widths[-1], step)``."""
-        return self._maps(x)[-1]
+        """Map ``(batch, channel, time)`` to ``(batch, feature_dim, step)``: pooled stages on the finest's steps."""
+        first, *others = self._maps(x)
+        return torch.cat([first, *(functional.interpolate(m, size=first.shape[2]) for m in others)], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode windows ``(batch, channel, time)`` into ``(batch, dim)``."""
-        maps = self._maps(x)
-        return torch.cat([pool_time(m, self.pool_name) for m in (maps if self.pool_all else maps[-1:])], dim=1)
+        return torch.cat([pool_time(m, self.pool_name) for m in self._maps(x)], dim=1)

@@ -169,7 +169,7 @@ PRESETS: dict[str, tuple[AnyAugmentation, ...]] = {
     "standard": (
         CropResize(p=0.9),
         TimeWarp(p=0.5, sigma=0.3),
-        Rotate(p=0.8, max_angle_deg=30.0),
+        Rotate(max_angle_deg=60.0),
         Scale(p=0.5, sigma=0.15, mode="per_window"),
         Jitter(p=0.5, sigma=0.03),
         TimeMask(p=0.3),

@@ -128,7 +128,7 @@ def _gathered(a: Tensor, b: Tensor, all_a: Tensor | None, all_b: Tensor | None, 
     others_a, others_b = (a, b) if all_a is None or all_b is None else (all_a, all_b)
     if others_a.shape != others_b.shape or not 0 <= offset <= len(others_a) - len(a):
         raise BadOptionError(
-            f"rows {offset} to {offset + len(a)} do not lie in global batches of {len(others_a)} and {len(others_b)} rows"
+            f"rows {offset} to {offset + len(a)} do not lie in batches of {len(others_a)} and {len(others_b)} rows"
         )
     return others_a, others_b
 

@@ -37,8 +37,15 @@ def _simclr() -> Pair:
     return SimCLR, SimCLRConfig
 
 
+def _masked() -> Pair:
+    from kinelet.methods.masked import Masked, MaskedConfig
+
+    return Masked, MaskedConfig
+
+
 _RECORDS = (
     MethodInfo("simclr", "two views of a window attract, others repel", "Chen et al. 2020, arXiv 2002.05709", _simclr),
+    MethodInfo("masked", "hide spans of time and fill them in", "He et al. 2022, arXiv 2111.06377", _masked),
 )
 METHODS: dict[str, MethodInfo] = {record.name: record for record in _RECORDS}
 

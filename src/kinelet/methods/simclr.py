@@ -26,7 +26,7 @@ class SimCLRConfig(MethodConfig):
         second_view: The same for the second view; ``None`` for the same as the first.
     """
 
-    temperature: float = Field(default=0.2, gt=0, le=10)
+    temperature: float = Field(default=0.1, gt=0, le=10)
     projector: tuple[int, ...] = Field(default=(128, 64), min_length=1, max_length=8)
     projector_norm: HeadNorm = "batch"
     augmentations: tuple[AnyAugmentation, ...] = Field(default="standard", validate_default=True)
