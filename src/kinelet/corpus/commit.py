@@ -39,7 +39,7 @@ def commit(out: Path, listed: set[str], outcomes: Sequence[Outcome], *, prune: b
         BadFileError: if two recordings have the same id.
     """
     records = all_records(out)
-    gone = [r for r in records if r.key not in listed and (prune or r.key in _former_members(records, listed))]
+    gone = [r for r in records if prune and r.key not in listed]
     for record in gone:
         record_path(out, record.key).unlink()
     records = [r for r in records if r not in gone]
@@ -61,12 +61,6 @@ def commit(out: Path, listed: set[str], outcomes: Sequence[Outcome], *, prune: b
         seconds=seconds,
         wrote=wrote,
     )
-
-
-def _former_members(records: Sequence[SourceRecord], listed: set[str]) -> set[str]:
-    # Recordings of a data set that was listed, but which the set no longer holds.
-    sets = {r.key for r in records if r.key in listed and r.members}
-    return {r.key for r in records if any(row["dataset"] in sets for row in r.rows)}
 
 
 def _check_unique(records: Sequence[SourceRecord]) -> None:

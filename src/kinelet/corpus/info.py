@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +51,10 @@ class CorpusInfo:
     warnings: int
     quality: Mapping[str, tuple[float, float, float]]
     sample_types: Mapping[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All figures, for JSON."""
+        return asdict(self)
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and value of each figure, for a table."""

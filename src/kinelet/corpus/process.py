@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,8 +12,11 @@ from pydantic import Field
 
 from kinelet.config import FrozenModel
 from kinelet.corpus.quantise import estimate_step
-from kinelet.errors import BadFileError
+from kinelet.errors import BadFileError, SpecMismatchError
+from kinelet.signal.calibrate import calibrate
+from kinelet.signal.nonwear import nonwear
 from kinelet.signal.recording import Recording, Segment
+from kinelet.signal.resample import resample
 
 BoolArray = npt.NDArray[np.bool_]
 PROCESSING = 1  # raise when the same configuration would give other samples than before
@@ -50,37 +52,83 @@ class BuildConfig(FrozenModel):
         return hashlib.sha256(f"{PROCESSING} {self.model_dump_json()}".encode()).hexdigest()
 
 
-def prepare(rec: Recording, config: BuildConfig) -> tuple[Recording, dict[str, Any]]:
-    """Apply the options to a recording; also return its quality figures, measured before anything was changed."""
+@dataclass(frozen=True)
+class Prepared:
+    """A recording ready to be stored.
+
+    Attributes:
+        recording: On a uniform clock, finite.
+        quality: Figures measured before anything was changed.
+        grid_channels: Channels whose step was not known from the device but found in its samples.
+    """
+
+    recording: Recording
+    quality: dict[str, Any]
+    grid_channels: frozenset[str]
+
+
+def prepare(rec: Recording, config: BuildConfig) -> Prepared:
+    """Apply the options to a recording; what was done goes into its ``meta["build"]``."""
     rec = drop_not_finite(rec)
-    rec = rec.replace(resolution=_resolution(rec))
-    quality = _quality(rec) if config.quality else {}
+    rec, found = _with_resolution(rec)
+    quality: dict[str, Any] = {}
+    if config.quality:
+        quality, warnings = quality_figures(rec)
+        rec = rec.replace(warnings=warnings)
     notes: dict[str, Any] = {}
     if config.calibrate:
         rec, notes["calibration"] = _calibrate(rec)
     if config.nonwear == "drop":
         rec, notes["nonwear_dropped_s"] = _drop_nonwear(rec)
-    rec, changes = _adapt(rec, config)
-    if changes:
-        notes["changes"] = changes
+    if config.channels is not None and config.channels != rec.spec.channels:
+        rec = choose_channels(rec, config.channels)
+    if config.rate_hz is not None or rec.time_s is not None:
+        rec = resample(rec, config.rate_hz or rec.spec.rate_hz, max_gap_s=config.max_gap_s)
     if rec.streams and not config.streams:
         notes["streams_left_out"] = sorted(rec.streams)
-    return rec.replace(meta={**rec.meta, **notes}), quality
+    return Prepared(rec.replace(meta={**rec.meta, "build": notes}) if notes else rec, quality, found)
 
 
-def _resolution(rec: Recording) -> tuple[float | None, ...]:
+def _with_resolution(rec: Recording) -> tuple[Recording, frozenset[str]]:
     known = rec.resolution or (None,) * rec.data.shape[1]
-    return tuple(estimate_step(rec.data[:, i]) if step is None else step for i, step in enumerate(known))
+    steps = [estimate_step(rec.data[:, i]) if step is None else step for i, step in enumerate(known)]
+    found = [c for c, old, new in zip(rec.spec.channels, known, steps, strict=True) if old is None and new is not None]
+    return rec.replace(resolution=tuple(steps)), frozenset(found)
 
 
-def _quality(rec: Recording) -> dict[str, Any]:
-    report = rec.quality()
-    return asdict(report) if is_dataclass(report) else dict(report.model_dump(mode="json"))
+def quality_figures(rec: Recording) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Figures of the quality report (the worst channel's where there is one a channel), and all warnings."""
+    figures: dict[str, Any] = {}
+    report = asdict(rec.quality())
+    warnings = report.pop("warnings")
+    report.pop("remarks")
+    for name, value in report.items():
+        figures[name] = max(value.values(), default=0.0) if isinstance(value, dict) else value
+    return figures, tuple(warnings)
+
+
+def choose_channels(rec: Recording, channels: tuple[str, ...]) -> Recording:
+    """Keep some channels, in the order given.
+
+    Raises:
+        SpecMismatchError: if the recording lacks one, naming what it has.
+    """
+    missing = [c for c in channels if c not in rec.spec.channels]
+    if missing:
+        raise SpecMismatchError(
+            f"has no channel {', '.join(missing)}; it has {', '.join(rec.spec.channels)}",
+            where=f"recording {rec.name!r}",
+            remedy="Choose channels that it has, or leave it out",
+        )
+    columns = [rec.spec.channels.index(c) for c in channels]
+    return rec.replace(
+        data=np.ascontiguousarray(rec.data[:, columns]),
+        spec=rec.spec.replace(channels=channels, units=tuple(rec.spec.units[i] for i in columns)),
+        resolution=None if rec.resolution is None else tuple(rec.resolution[i] for i in columns),
+    )
 
 
 def _calibrate(rec: Recording) -> tuple[Recording, str]:
-    from kinelet.signal.calibrate import calibrate
-
     if not {"acc_x", "acc_y", "acc_z"} <= set(rec.spec.channels):
         return rec, "no three-axis accelerometer"
     calibrated, outcome = calibrate(rec)
@@ -88,8 +136,6 @@ def _calibrate(rec: Recording) -> tuple[Recording, str]:
 
 
 def _drop_nonwear(rec: Recording) -> tuple[Recording, float]:
-    from kinelet.signal.nonwear import nonwear
-
     times = rec.times()
     keep = np.ones(len(times), dtype=bool)
     for start, stop in nonwear(rec):
@@ -97,25 +143,6 @@ def _drop_nonwear(rec: Recording) -> tuple[Recording, float]:
     if not keep.any():
         raise BadFileError("never worn", where=f"recording {rec.name!r}", remedy="Keep it with nonwear=keep")
     return keep_samples(rec, keep, "nonwear"), float((~keep).sum() / rec.spec.rate_hz)
-
-
-def _adapt(rec: Recording, config: BuildConfig) -> tuple[Recording, list[str]]:
-    spec = rec.spec
-    if config.channels is not None and config.channels != spec.channels:
-        units = dict(zip(spec.channels, spec.units, strict=True))
-        spec = spec.replace(channels=config.channels, units=tuple(units.get(c, "g") for c in config.channels))
-    if config.rate_hz is not None:
-        spec = spec.replace(rate_hz=config.rate_hz)
-    if spec == rec.spec and rec.time_s is None:
-        return rec, []
-    from kinelet.signal.adapt import adapt
-
-    adapted, changes = adapt(rec, spec, max_gap_s=config.max_gap_s)
-    return adapted, _words(changes)
-
-
-def _words(changes: Any) -> list[str]:
-    return [str(c) for c in changes] if isinstance(changes, Iterable) else [str(changes)]
 
 
 def drop_not_finite(rec: Recording) -> Recording:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,6 @@ class SourceRecord:
         rows: Manifest rows of its recordings.
         failures: What could not be taken in.
         annotations: Name of its annotation file, or ``None``.
-        members: Keys of the sources this one was expanded into (a data set's recordings).
     """
 
     key: str
@@ -50,7 +49,6 @@ class SourceRecord:
     rows: Sequence[dict[str, Any]] = ()
     failures: Sequence[Failure] = ()
     annotations: str | None = None
-    members: Sequence[str] = field(default=())
 
     def matches(self, source_hash: str, config_hash: str) -> bool:
         """Whether the same content was taken in whole under the same configuration."""

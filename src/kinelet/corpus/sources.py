@@ -56,14 +56,15 @@ class FileSource:
         key: Its path relative to the folder that was walked.
         format: Name of the reader; ``None`` lets the registry look at the content.
         card: A table card (path or object) for tables.
-        subject: Who wore the sensor; ``None`` leaves it to the reader.
+        options: Names and values of the reader's options.
+        dataset: Data set it belongs to, if any.
     """
 
     file: Path
     key: str
     format: str | None = None
     card: Any = None
-    subject: str | None = None
+    options: tuple[tuple[str, Any], ...] = ()
     dataset: str | None = None
 
     @property
@@ -73,15 +74,14 @@ class FileSource:
 
     def content_hash(self) -> str:
         """SHA-256 of the bytes, the card and the options."""
-        options = f"{self.format!r} {self.subject!r} {self.dataset!r} {_card_text(self.card)}"
+        options = f"{self.format!r} {self.options!r} {self.dataset!r} {_card_text(self.card)}"
         return hashlib.sha256(f"{sha256(self.file)} {options}".encode()).hexdigest()
 
     def recordings(self) -> Iterator[Recording]:
         """Read with :func:`kinelet.readers.registry.read_many`."""
         from kinelet.readers.registry import read_many
 
-        options = {} if self.subject is None else {"subject": self.subject}
-        yield from read_many(self.file, format=self.format, card=self.card, **options)
+        yield from read_many(self.file, format=self.format, card=self.card, **dict(self.options))
 
     def identity(self, rec: Recording) -> str:
         """The relative path without suffix, and the recording's name where it is another."""
@@ -97,15 +97,26 @@ def _card_text(card: Any) -> str:
 
 @dataclass(frozen=True)
 class DatasetSource:
-    """A public data set in its published layout; the build reads it here and shares its recordings among workers."""
+    """A part of a public data set in its published layout.
+
+    Attributes:
+        name: The data set.
+        raw: Folder with the publisher's files.
+        part: One of the data set's parts.
+        files: Files and folders that the part is read from.
+        shared_hash: Hash of the files that belong to no part and may matter to each (label names, people's ages).
+    """
 
     name: str
     raw: Path
+    part: str
+    files: tuple[Path, ...]
+    shared_hash: str
 
     @property
     def key(self) -> str:
-        """The data set's name."""
-        return self.name
+        """Data set and part."""
+        return f"{self.name}/{self.part}"
 
     @property
     def dataset(self) -> str:
@@ -114,24 +125,25 @@ class DatasetSource:
 
     @property
     def path(self) -> str:
-        """Name of the raw folder."""
-        return self.raw.name
+        """Files of the part, relative to the raw folder where they lie in it."""
+        return " ".join(
+            f.relative_to(self.raw).as_posix() if f.is_relative_to(self.raw) else f.name for f in self.files
+        )
 
     def content_hash(self) -> str:
-        """SHA-256 of all files of the raw folder."""
-        if not self.raw.exists():
-            raise BadFileError("no such file or folder", where=str(self.raw), remedy="Check the path of the raw data")
-        return hashlib.sha256(f"{self.name} {sha256(self.raw)}".encode()).hexdigest()
+        """SHA-256 of the part's files and of those that all parts share."""
+        own = " ".join(sha256(f) for f in self.files)
+        return hashlib.sha256(f"{self.key} {own} {self.shared_hash}".encode()).hexdigest()
 
     def recordings(self) -> Iterator[Recording]:
         """Read with the data set's loader."""
         from kinelet.datasets.registry import get_dataset
 
-        yield from get_dataset(self.name).load(self.raw)
+        yield from get_dataset(self.name).load(self.raw, self.part)
 
     def identity(self, rec: Recording) -> str:
-        """Data set and recording name."""
-        return f"{self.name}/{rec.name}"
+        """The recording's name, which begins with the data set's."""
+        return rec.name if rec.name.startswith(self.name) else f"{self.name}/{rec.name}"
 
 
 @dataclass(frozen=True)

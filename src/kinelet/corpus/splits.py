@@ -80,14 +80,16 @@ def holdout(subjects: Sequence[str], fraction: float, seed: int = 0) -> Split:
 def official(corpus: Corpus, name: str = "official") -> Split:
     """The split that a data set's publisher made.
 
-    Loaders record it in each recording's ``meta["splits"]``, for example ``{"official": "test"}``.
+    Loaders record it in each recording's ``meta["split"]`` (``train`` or ``test``), further ones by name in
+    ``meta["splits"]``.
 
     Raises:
         BadOptionError: if recordings do not carry it, or it has a person on both sides.
     """
     sides: dict[str, set[str]] = defaultdict(set)
     for info in corpus.recordings:
-        part = (info.meta.get("splits") or {}).get(name)
+        meta = info.meta
+        part = meta.get("split") if name == "official" else (meta.get("splits") or {}).get(name)
         if part not in ("train", "test"):
             raise BadOptionError(
                 f"recording {info.id!r} has no part in a split {name!r}",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,21 @@ def safe_name(identity: str, salt: str = "") -> str:
     return f"{readable}-{digest[:12]}"
 
 
-def write_recording(rec: Recording, folder: str | Path, *, identity: str | None = None, **facts: Any) -> dict[str, Any]:
+def write_recording(
+    rec: Recording,
+    folder: str | Path,
+    *,
+    identity: str | None = None,
+    grid_channels: Collection[str] = (),
+    **facts: Any,
+) -> dict[str, Any]:
     """Store a recording and return its manifest row.
 
     Args:
         rec: Recording on a uniform clock.
         folder: Where the file goes.
         identity: Unique id; the recording's name if not given.
+        grid_channels: Channels whose ``resolution`` is not the device's word but was found in its samples.
         **facts: Further columns of the manifest row (dataset, source, hashes, quality, …).
 
     Raises:
@@ -56,7 +65,10 @@ def write_recording(rec: Recording, folder: str | Path, *, identity: str | None 
     row = _row(rec, identity) | {
         "scale": list(quantised.scale),
         "step": list(quantised.step),
-        "scale_kind": list(quantised.kind),
+        "scale_kind": [
+            "grid" if kind == "device" and channel in grid_channels else kind
+            for kind, channel in zip(quantised.kind, rec.spec.channels, strict=True)
+        ],
         "sample_type": quantised.sample_type,
         **facts,
     }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from kinelet.corpus.records import Failure
 
@@ -50,6 +50,10 @@ class BuildSummary:
             f"{self.built} sources built, {self.unchanged} unchanged{failed}; the corpus holds {self.recordings} "
             f"recordings of {self.subjects} people, {self.hours:.2f} h"
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """All figures, for JSON."""
+        return asdict(self)
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and value of each figure."""

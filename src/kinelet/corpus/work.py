@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,19 +74,21 @@ class _Job:
 
     def _store_one(self, rec: Recording, identity: str, stream: str | None) -> None:
         try:
-            ready, quality = prepare(rec, self.config if stream is None else _for_streams(self.config))
-            if self.source.dataset is not None:
+            prepared = prepare(rec, self.config if stream is None else _for_streams(self.config))
+            ready = prepared.recording
+            if self.source.dataset is not None and not ready.subject.startswith(self.source.dataset):
                 ready = ready.replace(subject=f"{self.source.dataset}/{ready.subject}")
             row = write_recording(
                 ready,
                 self.out / RECORDINGS,
                 identity=identity,
+                grid_channels=prepared.grid_channels,
                 dataset=self.source.dataset,
                 stream=stream,
                 source=self.source.path,
                 source_hash=self.source_hash,
                 config_hash=self.config.hash,
-                quality=quality_text(quality),
+                quality=json.dumps(prepared.quality, default=str),
             )
         except Exception as error:
             self.failures.append(Failure(self.source.key, identity, reason_of(error)))
@@ -109,13 +112,6 @@ def _finish(job: _Job, failure: Failure | None = None) -> Outcome:
     record = SourceRecord(job.source.key, job.source_hash, job.config.hash, job.rows, failures)
     write_record(job.out, record, job.annotations)
     return Outcome(job.source.key, "failed" if failures else "built", len(job.rows), failures)
-
-
-def quality_text(quality: dict[str, Any]) -> str:
-    """Quality figures as JSON."""
-    import json
-
-    return json.dumps(quality, default=str)
 
 
 def reason_of(error: BaseException) -> str:
