@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from kinelet.errors import KineletError
@@ -11,6 +12,8 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line; a :class:`KineletError` is one line on standard error and exit status 2."""
+    # Before torch is imported: threads that wait by spinning slow every other process on the same cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     sys.argv[1:] = [a for a in arguments if a != "--debug"]

@@ -1,0 +1,83 @@
+"""The report of a run directory: what was trained, how it went, and how it was judged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kinelet.deploy.loading import load
+from kinelet.encoders.base import Encoder
+from kinelet.errors import BadFileError
+from kinelet.evaluate.result import Result
+from kinelet.report import evaluation, html, plots
+from kinelet.report.html import Section
+
+CURVES = {"loss": "loss", "effective_rank": "effective rank", "embedding_std": "embedding spread"}
+
+
+def write_report(run: str | Path, out: str | Path | None = None) -> Path:
+    """Write ``report.html`` of a run: configuration, curves, and every result under ``evaluation/``.
+
+    Raises:
+        BadFileError: if the folder holds no run.
+    """
+    folder = Path(run)
+    encoder = load(folder)
+    results = load_results(folder)
+    target = Path(out) if out is not None else folder / "report.html"
+    signal = f"{', '.join(encoder.spec.channels)} at {encoder.spec.rate_hz:g} Hz"
+    lead = f"{encoder.name}, {encoder.dim} dimensions, for {signal}."
+    told = [s for group in results for s in evaluation.sections(group)]
+    html.write_page(target, f"Run {folder.name}", lead, [*told, *training(folder), _facts(encoder, folder)], "kinelet")
+    return target
+
+
+def load_results(folder: Path) -> list[list[Result]]:
+    """Results of a run, one list for each evaluation, the run's own result first."""
+    groups = []
+    for place in sorted((folder / "evaluation").glob("*/")):
+        files = sorted(place.glob("*.json"))
+        if files:
+            groups.append([Result.load(f) for f in files])
+    return groups
+
+
+def training(folder: Path) -> list[Section]:
+    """Curves of a run's log."""
+    records = read_metrics(folder / "metrics.jsonl")
+    if not records:
+        return []
+    series: dict[str, Any] = {
+        title: [r.get(key) if r.get(key) is not None else float("nan") for r in records]
+        for key, title in CURVES.items()
+        if key in records[0]
+    }
+    picture = plots.curves([r["step"] for r in records], series)
+    rates = sorted(r["windows_per_s"] for r in records)
+    caption = (
+        "An encoder that collapses shows an effective rank near 1 and a spread near 0, however low its loss. "
+        f"Median throughput {rates[len(rates) // 2]:,.0f} windows/s."
+    )
+    return [Section("How training went", html.figure(picture, caption))]
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Records of a run's log.
+
+    Raises:
+        BadFileError: if a line is not a record.
+    """
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    except ValueError as error:
+        raise BadFileError(f"not a log ({error})", where=str(path)) from None
+
+
+def _facts(encoder: Encoder, folder: Path) -> Section:
+    facts = {k: v for k, v in encoder.card.items() if not isinstance(v, (list, dict))}
+    config = folder / "config.yaml"
+    body = html.table(("fact", "value"), facts.items())
+    return Section("What was done", body + (html.code(config.read_text()) if config.exists() else ""))
