@@ -56,8 +56,9 @@ class BuildSummary:
         return asdict(self)
 
     def rows(self) -> list[tuple[str, str]]:
-        """Name and value of each figure."""
+        """The result in one sentence, each figure, and each failure with its reason."""
         figures = [
+            ("result", self.line()),
             ("sources built", f"{self.built}"),
             ("sources unchanged", f"{self.unchanged}"),
             ("failures", f"{len(self.failures)}"),
@@ -67,19 +68,18 @@ class BuildSummary:
             ("stored", f"{self.stored_bytes / 1e6:.1f} MB"),
             ("took", f"{self.seconds:.1f} s"),
         ]
-        extra = [("sources removed", self.removed), ("kept from earlier builds", self.kept)]
-        return figures + [(name, str(count)) for name, count in extra if count]
+        extra = [("sources removed", self.removed), ("sources kept from earlier builds", self.kept)]
+        figures += [(name, str(count)) for name, count in extra if count]
+        return figures + [(f"failed: {f.recording or f.source}", f.reason) for f in self.failures]
 
     def table(self) -> Table:
-        """The figures, then the failures with their reasons, as a rich table."""
+        """The rows as a rich table."""
         from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=escape(self.line()), show_header=False, title_justify="left")
-        table.add_column(justify="left")
-        table.add_column(justify="left", overflow="fold")
+        table = Table(show_header=False)
+        table.add_column()
+        table.add_column(overflow="fold")
         for name, value in self.rows():
-            table.add_row(name, value)
-        for failure in self.failures:
-            table.add_row(f"[red]failed[/] {escape(failure.recording or failure.source)}", escape(failure.reason))
+            table.add_row(escape(name), escape(value))
         return table
