@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device_files import START, cwa_block, cwa_header, pack_stamp, pack_ten_bit, wave, write_ax3, write_ax6
 
+from device_files import START, cwa_block, cwa_header, pack_stamp, pack_ten_bit, wave, write_ax3, write_ax6
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.readers._cwa_blocks import unpack_stamp
 from kinelet.readers.axivity import read_cwa

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED
-from device_files import write_ax3, write_ax6, write_geneactiv, write_gt3x, write_nhanes
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from conftest import SHARED
+from device_files import write_ax3, write_ax6, write_geneactiv, write_gt3x, write_nhanes
 from kinelet.errors import BadFileError
 from kinelet.readers.axivity import read_cwa
 from kinelet.readers.geneactiv import read_geneactiv

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device_files import GENEACTIV_HEADER, START, geneactiv_page, wave, write_geneactiv
 
+from device_files import GENEACTIV_HEADER, START, geneactiv_page, wave, write_geneactiv
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.readers._geneactiv_pages import parse_time, unpack_axes
 from kinelet.readers.geneactiv import read_geneactiv

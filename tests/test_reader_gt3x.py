@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from device_files import (
     START,
     gt3x_log,
@@ -19,7 +20,6 @@ from device_files import (
     write_nhanes,
     write_zip,
 )
-
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.readers import _gt3x_log as gl
 from kinelet.readers.gt3x import read_gt3x
@@ -121,7 +121,7 @@ def test_streams(file: Path, name: str, values: list[float]) -> None:
 
 
 def test_scale_of_the_parameters_record_comes_first(file: Path) -> None:
-    log, values = gt3x_log([0, 1])
+    log, _values = gt3x_log([0, 1])
     scale = record(21, int(START), struct.pack("<HHI", 0, 55, 0x09555000))
     write_log(file, scale + log)
     rec = read_gt3x(file)

@@ -128,7 +128,7 @@ def _typical_rate(blocks: Blocks) -> float:
     """Median rate between neighbouring stamps, where that is close to the nominal one."""
     samples = np.diff(blocks.first + blocks.anchor)
     seconds = np.diff(blocks.unix_s)
-    usable = (seconds > 0) & (samples > 0)
+    usable = (seconds > 1e-6) & (samples > 0)
     if not usable.any():
         return blocks.nominal_hz
     rate = float(np.median(samples[usable] / seconds[usable]))

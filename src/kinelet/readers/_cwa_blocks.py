@@ -163,39 +163,41 @@ def stamps(blocks: npt.NDArray[np.void], index: npt.NDArray[np.int64], layout: L
     )
 
 
-def decode(blocks: npt.NDArray[np.void], kept: npt.NDArray[np.int64], layout: Layout) -> FloatArray:
-    """Samples of the kept blocks, shape ``(time, 3 or 6)``: accelerometer in g, gyroscope in rad/s."""
+def decode(blocks: npt.NDArray[np.void], layout: Layout) -> FloatArray:
+    """Samples of the blocks, shape ``(time, 3 or 6)``: accelerometer in g, gyroscope in rad/s."""
     channels = 3 if layout.axes == 3 else 6
-    count = blocks["count"][kept].astype(np.int64)
+    count = blocks["count"].astype(np.int64)
     out: FloatArray = np.empty((int(count.sum()), channels), dtype=np.float32)
     unpack = _unpack_ten_bit if layout.packing == 0x30 else _unpack_sixteen_bit
-    steps = np.asarray(layout.steps, dtype=np.float32)
     done = 0
-    for at in range(0, len(kept), CHUNK):
+    for at in range(0, len(blocks), CHUNK):
         part = slice(at, at + CHUNK)
-        values = unpack(blocks["samples"][kept[part]], layout)
-        if (count[part] < layout.capacity).any():
-            values = values[np.arange(layout.capacity) < count[part, None]]
-        values = values.reshape(-1, channels)
-        np.multiply(values, steps, out=out[done : done + len(values)])
-        done += len(values)
+        columns = unpack(blocks["samples"][part], layout)
+        full = np.arange(layout.capacity) < count[part, None]
+        end = done + int(count[part].sum())
+        # Column by column: a product over rows of three would pay numpy's overhead for each row.
+        for i, step in enumerate(layout.steps):
+            values = columns[i].reshape(-1) if full.all() else columns[i][full]
+            np.multiply(values, np.float32(step), out=out[done:end, i])
+        done = end
     return out
 
 
 def _unpack_ten_bit(samples: Bytes, layout: Layout) -> npt.NDArray[np.int16]:
-    """Three 10-bit values with a common 2-bit exponent in 32 bits; shape ``(block, 120, 3)``."""
+    """Three 10-bit values with a common 2-bit exponent in 32 bits; shape ``(3, block, 120)``."""
     word = np.ascontiguousarray(samples).view("<i4")
     exponent = ((word >> 30) & 3).astype(np.int16)
-    out = np.empty((*word.shape, 3), dtype=np.int16)
+    out = np.empty((3, *word.shape), dtype=np.int16)
     for axis in range(3):
         # Shifted to the top of the word and back, the sign bit fills what is above it.
-        out[..., axis] = (word << (22 - 10 * axis)) >> 22
-    out <<= exponent[..., None]
+        out[axis] = (word << (22 - 10 * axis)) >> 22
+        out[axis] <<= exponent
     return out
 
 
 def _unpack_sixteen_bit(samples: Bytes, layout: Layout) -> npt.NDArray[np.int16]:
-    """16-bit values, gyroscope before accelerometer; shape ``(block, capacity, 3 or 6)``, accelerometer first."""
+    """16-bit values, gyroscope before accelerometer; shape ``(3 or 6, block, capacity)``, accelerometer first."""
     used = layout.capacity * layout.axes * 2
     values = np.ascontiguousarray(samples[:, :used]).view("<i2").reshape(len(samples), layout.capacity, layout.axes)
-    return values if layout.axes == 3 else values[..., [3, 4, 5, 0, 1, 2]]
+    order = [0, 1, 2] if layout.axes == 3 else [3, 4, 5, 0, 1, 2]
+    return np.moveaxis(values, -1, 0)[order]

@@ -21,7 +21,7 @@ from kinelet.signal.recording import FloatArray
 
 PAGE_SAMPLES = 300
 SAMPLE_BYTES = 6
-PAGE_MARK = re.compile(rb"^Recorded Data[^\S\n]*\n", re.MULTILINE)
+PAGE_MARK = b"Recorded Data"
 STAMP_JITTER_S = 0.5
 """Page times are written in steps of half a second."""
 
@@ -52,6 +52,16 @@ def number(text: str) -> float:
     """The number that a text begins with, NaN if it does not."""
     found = re.match(r"[+-]?\d{1,15}(\.\d{1,15})?", text)
     return float(found.group()) if found else float("nan")
+
+
+def page_starts(raw: bytes) -> list[int]:
+    """Where lines begin that say that a page follows."""
+    out = []
+    at = raw.find(b"\n" + PAGE_MARK)
+    while at >= 0:
+        out.append(at + 1)
+        at = raw.find(b"\n" + PAGE_MARK, at + 1)
+    return out
 
 
 def usable_pages(raw: bytes, starts: list[int]) -> tuple[list[Page], npt.NDArray[np.int64], str]:
@@ -156,7 +166,8 @@ def decode(pages: list[Page], scale: Scale) -> tuple[FloatArray, npt.NDArray[np.
         raw = np.frombuffer(b"".join(page.samples for page in pages[at : at + 1024]), dtype=np.uint8)
         six = raw.reshape(-1, SAMPLE_BYTES).astype(np.int16)
         part = slice(done, done + len(six))
-        data[part] = unpack_axes(six) * slope - shift
+        for column, values in enumerate(unpack_axes(six).T):
+            data[part, column] = values * slope[column] - shift[column]
         light[part] = ((six[:, 4] & 15) << 6) | (six[:, 5] >> 2)
         button[part] = (six[:, 5] & 2) != 0
         done += len(six)

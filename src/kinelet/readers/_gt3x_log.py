@@ -117,7 +117,7 @@ def _follow(data: Bytes, start: Ints, end: Ints) -> tuple[Ints, list[tuple[int, 
     n = len(start)
     nearest = np.searchsorted(start, end)
     follows = np.append(start, -1)[nearest] == end
-    padded = np.append(data, 0)[end] == 0
+    padded = (end == len(data)) | (data[np.minimum(end, len(data) - 1)] == 0)
     strong = np.flatnonzero(follows | padded)
     next_strong = np.append(strong, n)[np.searchsorted(strong, np.arange(n + 1))].tolist()
     nearest_, start_, end_ = nearest.tolist(), start.tolist(), end.tolist()

@@ -64,9 +64,10 @@ def read_cwa(path: str | Path, *, subject: str | None = None, corrupt: str = "ga
     warnings = corrupt_blocks(corrupt, path, int(bad.sum()), len(blocks), first_bad, int(bad.sum()) * layout.capacity)
     warnings += _remarks(tail, int(blank.sum()), layout)
     kept = np.flatnonzero(good)
-    timeline = lay_out(stamps(blocks[kept], kept, layout), clock)
-    data = decode(blocks, kept, layout)
-    return _recording(path, subject or path.stem, data, layout, timeline, blocks[kept], header, kept).replace(
+    usable = blocks if good.all() else blocks[kept]
+    timeline = lay_out(stamps(usable, kept, layout), clock)
+    data = decode(usable, layout)
+    return _recording(path, subject or path.stem, data, layout, timeline, usable, header, kept).replace(
         meta={**header, **_meta(layout, timeline, corrupt, clock, len(blocks), int(bad.sum()))},
         warnings=(*warnings, *timeline.warnings, *norm_warning(data[:, :3])),
     )

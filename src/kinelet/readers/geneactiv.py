@@ -24,13 +24,13 @@ from kinelet.readers._blocks import (
 )
 from kinelet.readers._clock import CLOCK_POLICIES, Timeline, lay_out
 from kinelet.readers._geneactiv_pages import (
-    PAGE_MARK,
     PAGE_SAMPLES,
     SAMPLE_BYTES,
     Page,
     Scale,
     decode,
     number,
+    page_starts,
     stamps,
     usable_pages,
 )
@@ -65,7 +65,7 @@ def read_geneactiv(
     choose("clock", clock, CLOCK_POLICIES)
     path = Path(path)
     raw = _load(path)
-    starts = [m.start() for m in PAGE_MARK.finditer(raw)]
+    starts = page_starts(raw)
     header = _read_header(raw[: starts[0]] if starts else raw, path)
     if not starts:
         raise BadFileError("it has a header but no page of data", where=str(path), remedy="Copy it again")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from kinelet.errors import BadFileError
 from kinelet.readers import _gt3x_log as gl
@@ -161,11 +162,13 @@ def _decode(log: gl.Log, records: gl.Ints, count: gl.Ints, scale: float) -> Floa
     for key in np.unique(kinds):
         unpack = gl.unpack_activity if key // 65536 == gl.ACTIVITY else gl.unpack_activity2
         same = np.flatnonzero(kinds == key)
+        # Views of all stretches of a record's length: indexing them copies whole records at a time.
+        payloads = sliding_window_view(log.data, int(key % 65536))
+        seconds = sliding_window_view(data.reshape(-1), 3 * int(count[same[0]]), writeable=True)
         for at in range(0, len(same), CHUNK):
             part = same[at : at + CHUNK]
-            packed = log.data[log.payload[records[part], None] + np.arange(key % 65536)]
-            values = unpack(packed)
-            data[first[part, None] + np.arange(values.shape[1])] = values / np.float32(scale)
+            values = unpack(payloads[log.payload[records[part]]]).reshape(len(part), -1)
+            seconds[3 * first[part]] = values / np.float32(scale)
     return data
 
 
