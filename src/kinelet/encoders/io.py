@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ import torch
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from kinelet.config import FrozenModel, validate
 from kinelet.encoders.base import Encoder
@@ -57,8 +57,9 @@ def save_encoder(encoder: Encoder, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     encoder_info(encoder.name)
+    _plain(encoder.card, where=f"encoder {encoder.name}")
     with atomic_write(folder / WEIGHTS) as temporary:
-        save_file({k: v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}, temporary)
+        save_file({k: _storable(v) for k, v in encoder.state_dict().items()}, temporary)
     described = EncoderFile(
         name=encoder.name,
         config=encoder.config,
@@ -67,7 +68,7 @@ def save_encoder(encoder: Encoder, folder: str | Path) -> Path:
         card=encoder.card,
     )
     write_text(folder / CARD, _card(encoder))
-    write_text(folder / CONFIG, _json(described))
+    write_text(folder / CONFIG, json.dumps(described.model_dump(), indent=2, ensure_ascii=False) + "\n")
     return folder
 
 
@@ -88,7 +89,7 @@ def load_encoder(folder: str | Path) -> Encoder:
     except KineletError as error:
         raise BadFileError(error.what, where=str(folder / CONFIG), remedy=error.remedy) from None
     # Compared before anything is allocated, so that a forged description cannot ask for more than the file holds.
-    _compare(weights, {k: tuple(v.shape) for k, v in outline.state_dict().items()})
+    _compare(weights, outline)
     if sha256(weights) != described.weights_sha256:
         raise BadFileError(
             "the weights are not the ones that config.json describes",
@@ -96,16 +97,21 @@ def load_encoder(folder: str | Path) -> Encoder:
             remedy="Copy the whole model folder again",
         )
     encoder = build(encoder_info(described.name), described.spec, described.config, seed=0)
-    encoder.load_state_dict(load_file(weights))
+    encoder.load_state_dict(_read_weights(weights))
     encoder.card = described.card
     return encoder.eval()
 
 
-def _json(described: EncoderFile) -> str:
+def _storable(tensor: Tensor) -> Tensor:
+    plain = tensor.detach().cpu().contiguous()
+    return plain.float() if plain.is_floating_point() else plain
+
+
+def _plain(card: dict[str, Any], where: str) -> None:
     try:
-        return json.dumps(described.model_dump(mode="json"), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        json.dumps(card, allow_nan=False)
     except (ValueError, TypeError) as error:
-        raise BadOptionError(f"the card is not plain data: {error}", where=f"encoder {described.name}") from None
+        raise BadOptionError(f"the card is not plain data: {error}", where=where) from None
 
 
 def _read_config(path: Path) -> EncoderFile:
@@ -135,23 +141,35 @@ def _read_config(path: Path) -> EncoderFile:
     return described
 
 
-def _compare(weights: Path, wanted: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise unless the file holds exactly the tensors of ``wanted``; every difference is named."""
+def _compare(weights: Path, outline: Encoder) -> None:
+    """Raise unless the file holds exactly the tensors of ``outline``; every difference is named."""
+    wanted = {key: _described(tensor) for key, tensor in outline.state_dict().items()}
     try:
         with safe_open(weights, framework="pt") as handle:
-            found = {key: tuple(handle.get_slice(key).get_shape()) for key in handle.keys()}  # noqa: SIM118
+            slices = {key: handle.get_slice(key) for key in handle.keys()}  # noqa: SIM118
+            found = {key: (tuple(s.get_shape()), s.get_dtype()) for key, s in slices.items()}
     except (SafetensorError, OSError) as error:
         raise BadFileError(f"not a safetensors file: {error}", where=str(weights)) from None
     faults = [f"missing {k}" for k in wanted.keys() - found.keys()]
     faults += [f"extra {k}" for k in found.keys() - wanted.keys()]
-    faults += [
-        f"{k} has shape {found[k]} instead of {wanted[k]}"
-        for k in wanted.keys() & found.keys()
-        if found[k] != wanted[k]
-    ]
+    both = [k for k in wanted.keys() & found.keys() if found[k] != wanted[k]]
+    faults += [f"{k} has shape {found[k][0]} instead of {wanted[k][0]}" for k in both if found[k][0] != wanted[k][0]]
+    faults += [f"{k} is {found[k][1]} instead of {wanted[k][1]}" for k in both if found[k][0] == wanted[k][0]]
     if faults:
         shown = "; ".join(sorted(faults)[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
         raise BadFileError(f"does not fit the network that config.json describes: {shown}", where=str(weights))
+
+
+def _described(tensor: Tensor) -> tuple[tuple[int, ...], str]:
+    return tuple(tensor.shape), "I64" if tensor.dtype == torch.int64 else "F32"
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = load_file(path)
+    broken = [key for key, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    if broken:
+        raise BadFileError(f"{', '.join(broken[:5])}: not all values are finite", where=str(path))
+    return tensors
 
 
 def _card(encoder: Encoder) -> str:

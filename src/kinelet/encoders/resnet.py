@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -13,6 +13,8 @@ from kinelet.config import FrozenModel
 from kinelet.encoders.base import DenseEncoder
 from kinelet.encoders.blocks import NormName, PoolName, ResidualBlock, make_norm, pool_time, pool_width
 from kinelet.signal.spec import SignalSpec
+
+Width = Annotated[int, Field(ge=1, le=1024)]
 
 _STAGES_34 = ((3, 64, 3), (4, 128, 4), (6, 256, 4))
 
@@ -91,7 +93,7 @@ class ResNet1dSmallConfig(FrozenModel):
         stages: Pool the ``last`` stage only, or ``all`` of them side by side.
     """
 
-    widths: tuple[int, ...] = Field(default=(32, 64, 128), min_length=1, max_length=6)
+    widths: tuple[Width, ...] = Field(default=(32, 64, 128), min_length=1, max_length=6)
     blocks: int = Field(default=1, ge=1, le=8)
     kernel: Literal[3, 5, 7, 9] = 5
     stem_kernel: Literal[3, 5, 7, 9, 11, 15] = 7
