@@ -120,10 +120,10 @@ class Corpus:
         if identity not in self.codes:
             raise BadOptionError(f"no recording {identity!r}", where=str(self.path), remedy="See Corpus.recordings")
         info = self.recordings[self.codes[identity]]
-        scaled = self.samples(self.codes[identity]) * np.asarray(info.scale, dtype=np.float32)
+        data = self.samples(self.codes[identity]).astype(np.float32) * np.asarray(info.scale, dtype=np.float32)
         own = self.annotations.filter(pc.equal(self.annotations["recording"], identity))
         return Recording(
-            data=scaled.astype(np.float32, copy=False),
+            data=data,
             spec=info.spec,
             subject=info.subject,
             name=info.row["name"],

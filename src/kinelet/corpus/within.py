@@ -86,10 +86,10 @@ class WithinSampler:
         near, far = self._near_far()
         wanted = [f"{near} candidates in the person's hour"] * bool(near)
         wanted += [f"{far} of the same person" + " in other hours" * (self.within == "mixed")] * bool(far)
-        in_hour, in_subject = self._groups.free("hour"), self._groups.free("subject")
+        hour, person = (f"{free.min()} to {free.max()}" for free in map(self._groups.free, ("hour", "subject")))
         raise BadOptionError(
-            f"{self.dropped} of {len(self.windows)} windows lack {' and '.join(wanted)} (an hour has "
-            f"{int(in_hour.min())} to {int(in_hour.max())}, a person {int(in_subject.min())} to {int(in_subject.max())})",
+            f"{self.dropped} of {len(self.windows)} windows lack {' and '.join(wanted)} (there are {hour} in an hour, "
+            f"{person} of a person)",
             where="WithinSampler",
             remedy="Use a smaller k, a shorter hop, within='subject', or drop_short=True to leave those windows out",
         )
