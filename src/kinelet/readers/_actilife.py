@@ -99,9 +99,10 @@ def read_layout(lines: list[str], decimal: str | None, path: Path) -> Layout:
     if not sample:
         raise BadFileError("no samples after the header", where=str(path), remedy="Export the recording again")
     delimiter = next((d for d in (";", "\t") if d in sample[0]), ",")
-    mark = decimal or _decimal(sample[0], delimiter)
+    mark = decimal or ("," if delimiter != "," and re.search(r"\d,\d", sample[0]) else ".")
     cells = [c.strip().strip('"') for c in (lines[0] if names_row else sample[0]).split(delimiter)]
-    if mark == delimiter or (not names_row and len(cells) > 4):
+    quoted = delimiter == "," and re.search(r'"-?\d+,\d+"', sample[0])
+    if quoted or mark == delimiter or (not names_row and len(cells) > 4):
         remedy = "Export it again with semicolons between cells or points as decimal marks"
         raise BadFileError(
             f"{len(cells)} cells a row: decimal marks and delimiters cannot be told apart",
@@ -115,11 +116,6 @@ def read_layout(lines: list[str], decimal: str | None, path: Path) -> Layout:
         options["names"] = tuple(names)
     stamp = next((n for n in names if re.fullmatch(r"(?:header_)?time ?stamp", n, re.IGNORECASE)), None)
     return Layout(CsvCard(**options), _axes(names, path), stamp, min(max(digits, default=0), 9))
-
-
-def _decimal(row: str, delimiter: str) -> str:
-    comma = re.search(r"\d,\d", row) if delimiter != "," else re.search(r'"-?\d+,\d+"', row)
-    return "," if comma else "."
 
 
 def _axes(names: list[str], path: Path) -> tuple[str, str, str]:

@@ -122,6 +122,7 @@ def _parts(columns: Columns, found: MotionColumns, path: Path, clock: Clock) -> 
             if name not in parts and beside.is_file() and beside != path:
                 joined = _beside(beside, clock)
                 parts |= {} if joined is None else {name: joined}
+    parts = {name: values for name, values in parts.items() if not np.isnan(values).all()}  # switched off in the app
     for name, values in parts.items():
         bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
         if len(bad):

@@ -150,7 +150,7 @@ class Builder:
             if text not in source.map:
                 raise BadOptionError(f"{what} {text!r} is not in the card's map", where=where, remedy="Add it there")
             text = source.map[text]
-        return source.prefix + text
+        return f"{source.prefix}{text}"
 
     def _text(self, column: str, rows: Rows, what: str) -> str:
         """The one value of a column within a recording."""
@@ -162,7 +162,7 @@ class Builder:
             raise BadFileError(
                 what, where=f"{self.path}, row {row}", remedy=f"Add {column!r} to `recording` in the card"
             )
-        return values[codes[rows[0]]]
+        return values[int(codes[rows[0]])]
 
     def _annotations(self, rows: Rows, timing: Timing) -> tuple[Annotation, ...]:
         found: list[Annotation] = []

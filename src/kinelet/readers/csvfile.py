@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +29,31 @@ def read_csv(path: Path, options: CsvCard, types: Mapping[str, Any]) -> Columns:
         types: Arrow type of every column that is wanted.
 
     Raises:
-        BadFileError: The file is empty or a row or cell cannot be parsed.
+        BadFileError: The file is empty, has no rows, or a row or cell cannot be parsed.
         BadOptionError: A wanted column is not there.
     """
-    if path.stat().st_size == 0:
-        raise BadFileError("the file is empty", where=str(path))
-    try:
-        return _read(path, options, types)
-    except (pa.ArrowException, UnicodeError, LookupError) as error:
-        what = f"the CSV cannot be parsed ({' '.join(str(error).split())[:200]})"
-        raise BadFileError(what, where=str(path), remedy=REMEDY) from error
+    with _clear_errors(path):
+        columns = _read(path, options, types)
+    if columns.table.num_rows == 0:
+        raise BadFileError("the table has no rows", where=str(path))
+    return columns
 
 
 def header_names(path: Path, options: CsvCard) -> list[str]:
     """Column names of a CSV file, without surrounding blanks."""
-    with _open(path, options) as source, pacsv.open_csv(source, *_options(options)) as reader:
+    with _clear_errors(path), _open(path, options) as source, pacsv.open_csv(source, *_options(options)) as reader:
         return [name.strip() for name in reader.schema.names]
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    if path.stat().st_size == 0:
+        raise BadFileError("the file is empty", where=str(path))
+    try:
+        yield
+    except (pa.ArrowException, UnicodeError, LookupError) as error:
+        what = f"the CSV cannot be parsed ({' '.join(str(error).split())[:200]})"
+        raise BadFileError(what, where=str(path), remedy=REMEDY) from error
 
 
 def _read(path: Path, options: CsvCard, types: Mapping[str, Any]) -> Columns:

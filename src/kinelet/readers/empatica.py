@@ -132,16 +132,15 @@ def _head(path: Path, columns: int) -> tuple[float, float]:
 
 def _numbers(path: Path, skip: int, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
     columns = read_csv(path, CsvCard(skip_rows=skip, names=names), {n: pa.float64() for n in names})
-    if columns.table.num_rows == 0 and skip:
-        raise BadFileError("a header, but no samples", where=str(path), remedy="Leave this file out of the folder")
     return {n: columns.numbers(n) for n in names}
 
 
 def _tags(folder: Path, start_unix_s: float) -> list[Annotation]:
     found: list[Annotation] = []
     for path in sorted(folder.glob("tags*.csv")):
-        times = _numbers(path, 0, ("time",))["time"] if _has_content(path) else []
-        found += [Annotation(t - start_unix_s, t - start_unix_s, label="tag", track="tag") for t in map(float, times)]
+        if _has_content(path):
+            moments = (float(t) - start_unix_s for t in _numbers(path, 0, ("time",))["time"])
+            found += [Annotation(m, m, label="tag", track="tag") for m in moments]
     return found
 
 

@@ -100,7 +100,9 @@ def read_many(path: str | Path, *, format: str | None = None, card: Any = None, 
         return
     from kinelet.readers.table import read_table_all
 
-    yield from read_table_all(path, **options)
+    for rec in read_table_all(path, **options):
+        yield rec.replace(warnings=(*warnings, *rec.warnings)) if warnings else rec
+        warnings = ()
 
 
 def list_readers() -> tuple[str, ...]:
@@ -162,8 +164,8 @@ def _head(path: Path) -> bytes:
 
 
 def _misnamed(path: Path, chosen: Reader, by_extension: list[Reader]) -> tuple[str, ...]:
-    binary = bool(chosen.extensions)
-    if path.is_dir() or not binary or chosen in by_extension:
+    plain_text = not chosen.extensions and path.suffix.lower() in ("", ".csv", ".txt")
+    if path.is_dir() or plain_text or chosen in by_extension:
         return ()
     return (f"the extension is {path.suffix or 'missing'!r}, but the content is {chosen.title}: read as that",)
 
