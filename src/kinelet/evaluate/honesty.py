@@ -1,0 +1,68 @@
+"""An encoder may not be judged on a person it was pretrained on.
+
+A model's card lists the people in ``card["pretrain_subjects"]``, each as ``origin/subject``, once for each name
+that the corpus goes by (its hash, its data sets), so that a corpus built again is still recognised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kinelet.encoders.base import Encoder
+from kinelet.errors import KineletError
+from kinelet.evaluate.folds import SplitLike
+from kinelet.evaluate.task import Task
+
+CARD_KEY = "pretrain_subjects"
+
+
+class SeenSubjectError(KineletError):
+    """An encoder would be judged on people it was pretrained on."""
+
+
+def qualified(subjects: Iterable[str], origins: Sequence[str]) -> list[str]:
+    """Names of people as a card holds them.
+
+    >>> qualified(["P1"], ["a1b2", "watch"])
+    ['a1b2/P1', 'watch/P1']
+    >>> qualified(["P1"], [])
+    ['P1']
+    """
+    return [f"{origin}/{s}" for s in subjects for origin in origins] if origins else list(subjects)
+
+
+def seen(encoder: Encoder, task: Task, subjects: Iterable[str]) -> list[str]:
+    """Those of ``subjects`` that the encoder's card lists.
+
+    Where either side lacks the origin, equal names are taken for the same person: better a needless refusal than an
+    optimistic number.
+    """
+    card = [str(entry) for entry in encoder.card.get(CARD_KEY, ())]
+    exact, bare = set(card), {entry for entry in card if "/" not in entry}
+    tails = {entry.split("/", 1)[1] for entry in card if "/" in entry}
+    loose = bare if task.origins else bare | tails
+    return [s for s in subjects if s in loose or exact & set(qualified([s], task.origins))]
+
+
+def refuse_seen(encoder: Encoder, task: Task, splits: Sequence[SplitLike]) -> None:
+    """Raise if a test person of any split is on the encoder's card.
+
+    Raises:
+        SeenSubjectError: naming the people and the remedy.
+    """
+    found = sorted({s for split in splits for s in seen(encoder, task, split.test)})
+    if found:
+        raise SeenSubjectError(
+            f"the encoder was pretrained on {len(found)} of the people to be judged: {', '.join(found[:5])}"
+            + (" …" if len(found) > 5 else ""),
+            where=f"task {task.name!r}",
+            remedy="Pretrain on the training people only, or once for each fold with evaluate_crossfit; if they are "
+            "other people with the same names, set the task's origins",
+        )
+
+
+def card_note(encoder: Encoder) -> str | None:
+    """A remark for the report where the card does not say who the encoder was pretrained on."""
+    if CARD_KEY in encoder.card or not encoder.card.get("method"):
+        return None
+    return f"the card does not list {CARD_KEY!r}: nobody could check that the test people are new to the encoder"

@@ -1,0 +1,152 @@
+"""What a protocol judges on: windows with a label or a value each, and who wore the sensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from kinelet.errors import BadOptionError
+from kinelet.signal.spec import SignalSpec
+
+if TYPE_CHECKING:
+    from kinelet.corpus.windows import Windows
+
+FloatArray = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.int64]
+Kind = Literal["classes", "values"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Windows, their targets, and the people they come from, as plain arrays.
+
+    Attributes:
+        x: Windows ``(n, channel, time)`` in ``spec``, or vectors ``(n, dim)`` once a protocol has embedded them.
+        y: Targets ``(n,)``: int64 codes into ``classes``, or float64 values where ``classes`` is empty.
+        subject: int64 codes ``(n,)`` into ``subjects``.
+        subjects: Names of the people.
+        spec: The signal of the windows.
+        classes: Names of the classes; empty for a regression task.
+        recording: int64 codes ``(n,)`` of the recording that each window is from.
+        origins: Names that the corpus goes by (its hash, its data set); they qualify the subjects' names.
+        name: What to call the task in reports.
+    """
+
+    x: FloatArray
+    y: npt.NDArray[Any]
+    subject: Codes
+    subjects: tuple[str, ...]
+    spec: SignalSpec
+    classes: tuple[str, ...] = ()
+    recording: Codes | None = None
+    origins: tuple[str, ...] = ()
+    name: str = "task"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "x", np.asarray(self.x, dtype=np.float32))
+        object.__setattr__(self, "y", np.asarray(self.y, dtype=np.int64 if self.classes else np.float64))
+        object.__setattr__(self, "subject", np.asarray(self.subject, dtype=np.int64))
+        if self.recording is not None:
+            object.__setattr__(self, "recording", np.asarray(self.recording, dtype=np.int64))
+        self._check()
+
+    def _check(self) -> None:
+        where = f"task {self.name!r}"
+        lengths = {"x": len(self.x), "y": len(self.y), "subject": len(self.subject)}
+        if len(set(lengths.values())) != 1:
+            raise BadOptionError(f"lengths differ: {lengths}", where=where)
+        if len(set(self.subjects)) != len(self.subjects):
+            raise BadOptionError("subject names repeat", where=where, remedy="Give every person one name")
+        if len(self.subject) and not 0 <= self.subject.min() <= self.subject.max() < len(self.subjects):
+            raise BadOptionError(f"subject codes leave 0..{len(self.subjects) - 1}", where=where)
+        if self.classes and len(self.y) and not 0 <= self.y.min() <= self.y.max() < len(self.classes):
+            raise BadOptionError(
+                f"label codes leave 0..{len(self.classes) - 1}", where=where, remedy="Drop unlabelled windows first"
+            )
+        if not np.isfinite(self.y).all():
+            raise BadOptionError("some target values are not finite", where=where, remedy="Drop those windows first")
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def kind(self) -> Kind:
+        """``classes`` or ``values``."""
+        return "classes" if self.classes else "values"
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Names of the people who have at least one window here."""
+        return tuple(self.subjects[i] for i in np.unique(self.subject))
+
+    def rows(self, subjects: Iterable[str]) -> Codes:
+        """Indices of all windows of some people.
+
+        Raises:
+            BadOptionError: if a name is unknown.
+        """
+        code = {name: i for i, name in enumerate(self.subjects)}
+        names = tuple(subjects)
+        unknown = [s for s in names if s not in code]
+        if unknown:
+            raise BadOptionError(
+                f"unknown people {unknown[:5]}",
+                where=f"task {self.name!r}",
+                remedy=f"It has {len(self.subjects)} people: {', '.join(self.subjects[:8])} …",
+            )
+        wanted = np.zeros(len(self.subjects), dtype=bool)
+        wanted[[code[s] for s in names]] = True
+        return np.flatnonzero(wanted[self.subject])
+
+    def take(self, index: npt.ArrayLike) -> Task:
+        """Return the task with some windows only; codes keep their meaning."""
+        i = np.asarray(index)
+        recording = None if self.recording is None else self.recording[i]
+        return replace(self, x=self.x[i], y=self.y[i], subject=self.subject[i], recording=recording)
+
+    def with_x(self, x: FloatArray) -> Task:
+        """Return the task with the windows replaced, for example by their embeddings ``(n, dim)``."""
+        return replace(self, x=x)
+
+    @classmethod
+    def from_windows(cls, windows: Windows, *, target: Kind = "classes", name: str = "task") -> Task:
+        """Gather the labelled (or valued) windows of a corpus.
+
+        Args:
+            windows: Windows of a corpus; those without a target are left out.
+            target: Judge the class labels or the target values.
+            name: What to call the task in reports.
+
+        Raises:
+            BadOptionError: if no window has a target.
+        """
+        classes = tuple(windows.classes) if target == "classes" else ()
+        y = np.asarray(windows.label if classes else windows.value)
+        keep = np.flatnonzero(y >= 0) if classes else np.flatnonzero(np.isfinite(y))
+        if len(keep) == 0:
+            raise BadOptionError(
+                f"no window has {'a label' if target == 'classes' else 'a value'}",
+                where=f"task {name!r}",
+                remedy="Choose another track, a lower purity or shorter windows",
+            )
+        return cls(
+            x=windows.gather(keep.astype(np.int64)),
+            y=y[keep],
+            subject=np.asarray(windows.subject)[keep],
+            subjects=tuple(windows.subjects),
+            spec=windows.spec,
+            classes=classes,
+            recording=np.asarray(windows.recording)[keep],
+            origins=_origins(windows),
+            name=name,
+        )
+
+
+def _origins(windows: Windows) -> tuple[str, ...]:
+    corpus = windows.corpus
+    datasets = {info.dataset for info in corpus.recordings if info.dataset}
+    return (corpus.hash, *sorted(datasets))
