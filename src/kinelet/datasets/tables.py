@@ -19,7 +19,7 @@ from kinelet.errors import BadFileError
 Kinds = Mapping[str, str]
 """Column -> ``float32``, ``float64``, ``int64``, ``string``, or ``word``: a number for each distinct string."""
 _TYPES = {"float32": pa.float32(), "float64": pa.float64(), "int64": pa.int64()}
-_MAX_MAT_BYTES = 2 << 30
+_MAX_MAT_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)

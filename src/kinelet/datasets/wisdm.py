@@ -126,6 +126,8 @@ def _table(path: Path) -> Table:
         text = path.read_bytes()
     except OSError as error:
         raise BadFileError(str(error), where=str(path)) from None
+    if not text.isascii():
+        raise BadFileError("not a text table", where=str(path), remedy="Download it again")
     # A semicolon ends a record; the line break after it is missing in places.
     text = b"\n".join(text.replace(b"\r", b"").replace(b"\n", b"").split(b";"))
     return read_csv(text, _KINDS, where=str(path), names=_COLUMNS, skip_malformed=True)
