@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kinelet.signal.spec import SignalSpec
+
 NormName = Literal["batch", "group", "layer"]
 PoolName = Literal["mean", "max", "mean_max", "mean_std", "mean_max_std"]
 
@@ -63,6 +65,36 @@ class ResidualBlock(nn.Module):
         y = self.conv1(functional.relu(self.norm1(x)))
         y = self.conv2(functional.relu(self.norm2(y)))
         return y + (x if self.skip is None else self.skip(x))  # type: ignore[no-any-return]
+
+
+class Magnitudes(nn.Module):
+    """Append the length of each sensor's vector to the channels: what no rotation of the sensor changes.
+
+    Sensors are found by name (``acc_x acc_y acc_z``, …). An acceleration with gravity in it has 1 g taken off, so
+    that a sensor at rest reads 0.
+
+    Attributes:
+        count: How many channels are added.
+    """
+
+    def __init__(self, spec: SignalSpec) -> None:
+        super().__init__()
+        names = spec.channels
+        stems = [n[:-2] for n in names if n.endswith("_x") and {f"{n[:-2]}_y", f"{n[:-2]}_z"} <= set(names)]
+        self.sensors = [tuple(names.index(f"{stem}_{axis}") for axis in "xyz") for stem in stems]
+        self.rest = [1.0 if stem == "acc" and spec.gravity else 0.0 for stem in stems]
+        self.count = len(stems)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, channel, time)`` to ``(batch, channel + count, time)``."""
+        lengths = [_length(x, axes) - rest for axes, rest in zip(self.sensors, self.rest, strict=True)]
+        return torch.cat([x, *lengths], dim=1)
+
+
+def _length(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    # The floor keeps the gradient finite where all axes are zero.
+    squares = sum((x[:, a : a + 1].square() for a in axes), torch.full((), 1e-12, device=x.device))
+    return squares.sqrt()
 
 
 def pool_time(x: Tensor, pool: PoolName) -> Tensor:

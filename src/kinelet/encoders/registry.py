@@ -74,7 +74,7 @@ _RECORDS = (
     EncoderInfo(
         "resnet1d_small",
         "small residual network with several pooled statistics, for laptops",
-        parameters=176_640,
+        parameters=176_864,
         dim=672,
         min_samples=16,
         paper="He et al. 2016, arXiv 1603.05027 (block)",

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from kinelet.config import FrozenModel
 from kinelet.encoders.base import DenseEncoder
-from kinelet.encoders.blocks import NormName, PoolName, ResidualBlock, make_norm, pool_time, pool_width
+from kinelet.encoders.blocks import Magnitudes, NormName, PoolName, ResidualBlock, make_norm, pool_time, pool_width
 from kinelet.signal.spec import SignalSpec
 
 Width = Annotated[int, Field(ge=1, le=1024)]
@@ -89,6 +89,7 @@ class ResNet1dSmallConfig(FrozenModel):
         stem_kernel: Taps of the first convolution, odd.
         stem_stride: Its stride.
         norm: ``batch``, ``group`` or ``layer``.
+        magnitude: Append the length of each sensor's vector to the input.
         pool: Statistics over time that make up the embedding.
         stages: Pool the ``last`` stage only, or ``all`` of them side by side.
     """
@@ -99,6 +100,7 @@ class ResNet1dSmallConfig(FrozenModel):
     stem_kernel: Literal[3, 5, 7, 9, 11, 15] = 7
     stem_stride: int = Field(default=2, ge=1, le=4)
     norm: NormName = "batch"
+    magnitude: bool = True
     pool: PoolName = "mean_max_std"
     stages: Literal["last", "all"] = "all"
 
@@ -122,7 +124,9 @@ class ResNet1dSmall(DenseEncoder):
         self.pool_all = config.stages == "all"
         self.feature_dim = sum(kept)
         kernel, stride = config.stem_kernel, config.stem_stride
-        self.stem = Stem(len(spec.channels), config.widths[0], kernel, stride, kernel // 2, config.norm)
+        self.magnitudes = Magnitudes(spec) if config.magnitude else None
+        channels = len(spec.channels) + (self.magnitudes.count if self.magnitudes else 0)
+        self.stem = Stem(channels, config.widths[0], kernel, stride, kernel // 2, config.norm)
         stages, norms, before = [], [], config.widths[0]
         for i, width in enumerate(config.widths):
             first = ResidualBlock(before, width, config.kernel, config.norm, stride=1 if i == 0 else 2)
@@ -137,7 +141,7 @@ class ResNet1dSmall(DenseEncoder):
     def _maps(self, x: Tensor) -> list[Tensor]:
         """Maps of the stages that are pooled, ``(batch, width, step)`` each."""
         self.check_input(tuple(x.shape))
-        y, maps = self.stem(x), []
+        y, maps = self.stem(x if self.magnitudes is None else self.magnitudes(x)), []
         for stage, norm in zip(self.stages, self.norms, strict=True):
             y = stage(y)
             maps.append(functional.relu(norm(y)))

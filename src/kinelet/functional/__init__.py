@@ -4,13 +4,14 @@ from kinelet.functional.augment import PRESETS, Compose, augmentations
 from kinelet.functional.augment_amplitude import jitter, magnitude_warp, negate, scale
 from kinelet.functional.augment_axes import rotate, shuffle_axes
 from kinelet.functional.augment_mask import frequency_mask, time_mask
-from kinelet.functional.augment_time import crop_resize, permute, reverse, time_warp
+from kinelet.functional.augment_time import crop, crop_resize, permute, reverse, time_warp
 from kinelet.functional.losses import info_nce, masked_mse, nt_xent
 
 __all__ = [
     "PRESETS",
     "Compose",
     "augmentations",
+    "crop",
     "crop_resize",
     "frequency_mask",
     "info_nce",

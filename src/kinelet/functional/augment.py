@@ -163,16 +163,28 @@ AnyAugmentation = Annotated[
     Field(discriminator="kind"),
 ]
 
+# A window of somebody a little stronger or slower who wears the sensor a little differently. Rotations matter most:
+# without them views are told apart by the direction of gravity alone.
+_WORN_DIFFERENTLY: tuple[AnyAugmentation, ...] = (
+    TimeWarp(p=0.5, sigma=0.3),
+    Rotate(max_angle_deg=75.0),
+    Scale(p=0.5, sigma=0.15, mode="per_window"),
+    Jitter(p=0.5, sigma=0.03),
+    TimeMask(p=0.3, min_fraction=0.0),
+)
+
 PRESETS: dict[str, tuple[AnyAugmentation, ...]] = {
     "none": (),
-    # A window worn a little differently, a little faster or slower, by somebody a little stronger.
-    "standard": (
+    "standard": (CropResize(p=0.9), *_WORN_DIFFERENTLY),
+    # For a method that crops its views itself.
+    "uncropped": _WORN_DIFFERENTLY,
+    # For signals whose channels are not axes of motion sensors.
+    "any_signal": (
         CropResize(p=0.9),
         TimeWarp(p=0.5, sigma=0.3),
-        Rotate(max_angle_deg=60.0),
-        Scale(p=0.5, sigma=0.15, mode="per_window"),
-        Jitter(p=0.5, sigma=0.03),
-        TimeMask(p=0.3),
+        Scale(p=0.5, sigma=0.15),
+        Jitter(p=0.5, sigma=0.1, relative=True),
+        TimeMask(p=0.3, min_fraction=0.0),
     ),
     # The published default of PRIMUS's reference: scaling, then permutation, always.
     "primus": (Scale(sigma=0.25), Permute(segments=5)),

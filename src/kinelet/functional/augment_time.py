@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -94,6 +96,35 @@ def warp_positions(x: Tensor, generator: torch.Generator, *, sigma: float, knots
     before = (after - 1).clamp(min=0)
     low, high = clock.gather(1, before), clock.gather(1, after)
     return (before + ((t - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)).clamp(max=time - 1)
+
+
+def crop(x: Tensor, generator: torch.Generator, *, samples: int, max_speed: float = 1.0) -> Tensor:
+    """Take ``samples`` from a random place of each row, at a random speed; the only augmentation that shortens.
+
+    Args:
+        x: Windows ``(batch, channel, time)``.
+        generator: Source of randomness.
+        samples: Length of the result.
+        max_speed: Speeds are log-uniform between ``1 / max_speed`` and this; a fast row reads a longer part of its
+            window, at most all of it. 1 copies samples as they are.
+
+    Returns:
+        ``(batch, channel, samples)``.
+
+    Raises:
+        BadOptionError: if the window is shorter than ``samples``, or ``max_speed`` is below 1.
+    """
+    batch, _, time = x.shape
+    if not 1 <= samples <= time or max_speed < 1:
+        raise BadOptionError(f"{samples} samples at speeds up to {max_speed} from windows of {time}", where="crop")
+    draw = uniform(x, generator, batch, 2)
+    if max_speed == 1:
+        start = (draw[:, 1:] * (time - samples + 1)).long()
+        return take(x, start + torch.arange(samples, device=x.device))
+    speed = ((2 * draw[:, :1] - 1) * math.log(max_speed)).exp()
+    span = (speed * (samples - 1)).clamp(max=time - 1)
+    start = draw[:, 1:] * (time - 1 - span)
+    return interpolate_at(x, start + span * torch.linspace(0, 1, samples, device=x.device))
 
 
 def crop_resize(

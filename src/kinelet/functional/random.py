@@ -28,7 +28,7 @@ def triads(x: Tensor) -> Tensor:
         raise BadOptionError(
             f"{x.shape[1]} channels are not sensors of three axes each",
             where="augmentation",
-            remedy="Leave out augmentations of axes (rotate, shuffle_axes, per-sensor options) for this signal",
+            remedy="Use augmentations=any_signal, or a list without rotate, shuffle_axes and per-sensor options",
         )
     return x.reshape(len(x), x.shape[1] // 3, 3, x.shape[2])
 

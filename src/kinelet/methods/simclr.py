@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from kinelet.encoders.base import Encoder
 from kinelet.functional.augment import AnyAugmentation, Compose, augmentations
+from kinelet.functional.augment_time import crop
 from kinelet.functional.losses import nt_xent
 from kinelet.methods.base import Batch, Method, MethodConfig, Output, sharded
 from kinelet.methods.heads import HeadNorm, projector
@@ -24,6 +26,9 @@ class SimCLRConfig(MethodConfig):
         projector_norm: Norm between them.
         augmentations: Preset name, or list of augmentations, of the first view.
         second_view: The same for the second view; ``None`` for the same as the first.
+        view_s: Each view is a part of the window of this many seconds, each at its own random place; ``None`` takes
+            the whole window. With it, the preset ``uncropped`` avoids cropping twice.
+        view_speed: Parts are read up to this much faster or slower.
     """
 
     temperature: float = Field(default=0.1, gt=0, le=10)
@@ -31,6 +36,8 @@ class SimCLRConfig(MethodConfig):
     projector_norm: HeadNorm = "batch"
     augmentations: tuple[AnyAugmentation, ...] = Field(default="standard", validate_default=True)
     second_view: tuple[AnyAugmentation, ...] | None = None
+    view_s: float | None = Field(default=None, gt=0)
+    view_speed: float = Field(default=1.0, ge=1, le=10)
 
     @field_validator("augmentations", "second_view", mode="before")
     @classmethod
@@ -59,13 +66,19 @@ class SimCLR(Method):
         """
         x, generators = batch["x"], batch["generators"]
         # All of a shard's randomness comes from its own generator: first view, then second.
-        v0, v1 = (sharded(view, x, generators) for view in self.views)
+        v0, v1 = (sharded(partial(self._view, view), x, generators) for view in self.views)
         h = self.encoder(torch.cat([v0, v1]))
         z0, z1 = self.projector(h).chunk(2)
         all0, all1 = self.gather(z0), self.gather(z1)
         loss = nt_xent(z0, z1, self.config.temperature, all_z0=all0, all_z1=all1, offset=self.rank_offset)
         parts = _indicators(z0.detach(), z1.detach())
         return {"loss": loss, "parts": parts, "embeddings": h.detach()[: len(x)]}
+
+    def _view(self, augment: Compose, x: Tensor, generator: torch.Generator) -> Tensor:
+        if self.config.view_s is not None:
+            samples = round(self.config.view_s * self.encoder.spec.rate_hz)
+            x = crop(x, generator, samples=samples, max_speed=self.config.view_speed)
+        return augment(x, generator)
 
 
 def _indicators(z0: Tensor, z1: Tensor) -> dict[str, Tensor]:
