@@ -82,6 +82,22 @@ class Corpus:
         content = [[r.row[k] for k in keys] for r in self.recordings]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
+    def identities(self, subjects: Iterable[str]) -> set[str]:
+        """Every name that these people may be known by elsewhere, so that nobody is judged on whom they learnt from.
+
+        ``corpus hash/subject`` and ``data set/subject``; for recordings of no public set the bare name too, because a
+        corpus that is built again with one file more has another hash and still the same people. People of a
+        :func:`union` keep the names that they have in its parts.
+        """
+        wanted = set(subjects)
+        found: set[str] = set()
+        for r in self.recordings:
+            if r.subject in wanted:
+                name = r.row.get("part_subject", r.subject)
+                found |= {f"{self.hash}/{r.subject}", f"{r.row.get('part_hash', self.hash)}/{name}"}
+                found.add(f"{r.dataset}/{name}" if r.dataset else name)
+        return found
+
     @property
     def spec(self) -> SignalSpec:
         """The one spec of all recordings; the site is ``None`` where sites differ.
@@ -302,13 +318,18 @@ def union(corpora: Iterable[Corpus], *, same_people: bool = False) -> Corpus:
         used[part.path.name] += 1
         n = used[part.path.name]
         prefix = part.path.name if n == 1 else f"{part.path.name}-{n}"
-        recordings += [_renamed(r, prefix, same_people) for r in part.recordings]
+        recordings += [_renamed(r, part, prefix, same_people) for r in part.recordings]
         ids = pc.binary_join_element_wise(prefix, part.annotations["recording"], ":")
         tables.append(part.annotations.set_column(0, "recording", ids))
     recordings.sort(key=lambda r: r.id)
     return Corpus(parts[0].path, recordings, pa.concat_tables(tables))
 
 
-def _renamed(info: RecordingInfo, prefix: str, same_people: bool) -> RecordingInfo:
+def _renamed(info: RecordingInfo, part: Corpus, prefix: str, same_people: bool) -> RecordingInfo:
     identity, subject = f"{prefix}:{info.id}", info.subject if same_people else f"{prefix}:{info.subject}"
-    return replace(info, id=identity, subject=subject, row={**info.row, "id": identity, "subject": subject})
+    before = {
+        "part_subject": info.row.get("part_subject", info.subject),
+        "part_hash": info.row.get("part_hash", part.hash),
+        "part": prefix,
+    }
+    return replace(info, id=identity, subject=subject, row={**info.row, **before, "id": identity, "subject": subject})

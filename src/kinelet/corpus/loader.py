@@ -29,8 +29,8 @@ def iterate_batches(
 ) -> Iterator[tuple[int, Arrays]]:
     """Yield ``(step, batch)`` for ``steps`` steps from ``first_step`` on.
 
-    A batch holds ``x`` ``(batch, channel, time)`` float32, ``index``, ``subject`` and ``recording`` int64 ``(batch,)``,
-    ``time_s`` float64 ``(batch,)``, and ``candidates`` ``(batch, K, channel, time)`` with ``candidate_index``
+    A batch holds ``x`` ``(batch, channel, time)`` float32, ``index``, ``subject``, ``recording`` and ``part`` (code
+    of the data set, or part of a union) int64 ``(batch,)``, ``time_s`` float64 ``(batch,)``, and ``candidates`` ``(batch, K, channel, time)`` with ``candidate_index``
     ``(batch, K)`` if the sampler draws candidates.
 
     Args:
@@ -80,6 +80,7 @@ def load_batch(draw: Draw, rank: int = 0, world: int = 1) -> Arrays:
         "index": index,
         "subject": subject.astype(np.int64),
         "recording": recording.astype(np.int64),
+        "part": windows.part_of(index).astype(np.int64),
         "time_s": windows.time_of(index),
     }
     if draw.candidates is not None:

@@ -72,6 +72,49 @@ class RandomSampler:
         return Draw(self.windows, self.indices(step))
 
 
+class BalancedSampler:
+    """As many windows from every part of a union (or data set) in each batch, however large the parts are.
+
+    Each part goes through its own epochs. Rows alternate between parts, so that equal shares of a batch, one a
+    process, hold every part too.
+
+    Args:
+        windows: What to draw from.
+        batch_size: Windows a batch; a multiple of the number of parts.
+        seed: Which shuffles.
+
+    Raises:
+        BadOptionError: if the batch cannot be shared evenly, or a part has fewer windows than its share.
+    """
+
+    def __init__(self, windows: Windows, batch_size: int, seed: int = 0) -> None:
+        part = windows.part_of(np.arange(len(windows)))
+        self.groups = [np.flatnonzero(part == code).astype(np.int64) for code in np.unique(part)]
+        self.share, uneven = divmod(batch_size, len(self.groups))
+        if uneven:
+            raise BadOptionError(
+                f"a batch of {batch_size} cannot be shared by {len(self.groups)} parts",
+                where="BalancedSampler",
+                remedy=f"Use a multiple of {len(self.groups)}",
+            )
+        _check_batch(self.share, min(len(g) for g in self.groups), "windows of the smallest part")
+        self.windows, self.batch_size, self.seed = windows, batch_size, seed
+
+    def indices(self, step: int) -> Ints:
+        """Numbers of the windows of a step, shape ``(batch,)``, parts alternating."""
+        return np.stack([self._of(g, step) for g in range(len(self.groups))], axis=1).ravel()
+
+    def _of(self, part: int, step: int) -> Ints:
+        members = self.groups[part]
+        epoch, place = divmod(step, len(members) // self.share)
+        position = np.arange(place * self.share, (place + 1) * self.share)
+        return members[permuted(position, len(members), (self.seed, part, epoch))]
+
+    def draw(self, step: int) -> Draw:
+        """Global batch of a step."""
+        return Draw(self.windows, self.indices(step))
+
+
 class SequenceSampler:
     """Runs of neighbouring windows, each run's windows one hop apart in one stretch without gaps.
 

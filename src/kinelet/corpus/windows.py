@@ -139,6 +139,16 @@ class Windows:
         return np.array([code[r.subject] for r in self.corpus.recordings], dtype=np.int32)
 
     @cached_property
+    def _part_of_recording(self) -> Codes:
+        rows = self.corpus.recordings
+        names = [str(r.row.get("part") or r.dataset or "") for r in rows]
+        return np.unique(names, return_inverse=True)[1].astype(np.int32)
+
+    def part_of(self, index: npt.ArrayLike) -> Codes:
+        """Code of the part of a union, else of the data set, that some windows are from."""
+        return self._part_of_recording[self.spans.recording[self.locate(index)[0]]]
+
+    @cached_property
     def time_s(self) -> Floats:
         """Start of each window in seconds since its recording's first sample, shape ``(n,)``."""
         return self.time_of(np.arange(len(self)))

@@ -17,6 +17,8 @@ def nt_xent(
     all_z0: Tensor | None = None,
     all_z1: Tensor | None = None,
     offset: int = 0,
+    group: Tensor | None = None,
+    all_group: Tensor | None = None,
 ) -> Tensor:
     """Normalised temperature-scaled cross-entropy over two views.
 
@@ -31,6 +33,8 @@ def nt_xent(
         all_z0: First views of the global batch ``(total, dim)``, where it is spread over processes.
         all_z1: Second views of the global batch.
         offset: Row of the global batch that holds row 0 of ``z0``.
+        group: Code of each window ``(batch,)``; only windows of the same group are each other's negatives.
+        all_group: Codes of the global batch ``(total,)``.
 
     Returns:
         Scalar; the mean over equal processes is the loss of the global batch.
@@ -47,6 +51,9 @@ def nt_xent(
         mine = torch.arange(offset, offset + len(z0), device=z0.device)
         own, partner = torch.cat([mine, mine + len(others0)]), torch.cat([mine + len(others0), mine])
         logits = logits.scatter(1, own[:, None], -torch.inf)
+        if group is not None:
+            everyone = group if all_group is None else all_group
+            logits = logits.masked_fill((group[:, None] != everyone[None, :]).repeat(2, 2), -torch.inf)
         return functional.cross_entropy(logits, partner)
 
 

@@ -23,7 +23,7 @@ class Batch(TypedDict):
 
     Keys:
         x: Windows ``(batch, channel, time)``, float32, in the corpus's spec.
-        subject, recording: Codes ``(batch,)``, int64.
+        subject, recording, part: Codes ``(batch,)``, int64; ``part`` is the data set, or part of a union.
         time_s: Start of each window in seconds on its recording's clock, ``(batch,)``, float64.
         candidates: ``(batch, K, channel, time)`` further windows of each anchor, if the sampler draws them.
         generators: One generator per shard of the batch (equal consecutive parts of its rows); a method draws the
@@ -34,6 +34,7 @@ class Batch(TypedDict):
     x: Tensor
     subject: Tensor
     recording: Tensor
+    part: Tensor
     time_s: Tensor
     generators: Sequence[torch.Generator]
     candidates: NotRequired[Tensor]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -70,7 +70,19 @@ class SimCLR(Method):
         h = self.encoder(torch.cat([v0, v1]))
         z0, z1 = self.projector(h).chunk(2)
         all0, all1 = self.gather(z0), self.gather(z1)
-        loss = nt_xent(z0, z1, self.config.temperature, all_z0=all0, all_z1=all1, offset=self.rank_offset)
+        group = all_group = None
+        if self.config.negatives == "part":
+            group, all_group = batch["part"], self.gather(batch["part"].float()).long()
+        loss = nt_xent(
+            z0,
+            z1,
+            self.config.temperature,
+            all_z0=all0,
+            all_z1=all1,
+            offset=self.rank_offset,
+            group=group,
+            all_group=all_group,
+        )
         parts = _indicators(z0.detach(), z1.detach())
         return {"loss": loss, "parts": parts, "embeddings": h.detach()[: len(x)]}
 

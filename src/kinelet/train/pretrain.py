@@ -7,7 +7,7 @@ import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from pydantic import Field
 from kinelet.config import FrozenModel, dump_yaml, validate
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.loader import iterate_batches
-from kinelet.corpus.samplers import MixSampler, RandomSampler, Sampler
+from kinelet.corpus.samplers import BalancedSampler, MixSampler, RandomSampler, Sampler
 from kinelet.corpus.windows import Windows
 from kinelet.encoders.base import Encoder
 from kinelet.encoders.io import save_encoder
@@ -46,12 +46,15 @@ class DataConfig(FrozenModel):
         hop_s: Hop in seconds; ``None`` for windows that do not overlap.
         channels: Channels to use; ``None`` for all of the corpus.
         hold_out: People never shown to the encoder, by name; the rest are trained on.
+        balance: ``part``: every batch takes as many windows from each data set (or part of a union); ``none``: windows
+            count alike.
     """
 
     window_s: float = Field(default=5.0, gt=0)
     hop_s: float | None = Field(default=None, gt=0)
     channels: tuple[str, ...] | None = None
     hold_out: tuple[str, ...] = ()
+    balance: Literal["none", "part"] = "none"
 
 
 class PretrainConfig(FrozenModel):
@@ -110,7 +113,7 @@ def pretrain_windows(
     encoder = create_encoder(config.encoder.name, spec=_common_spec(views), **config.encoder.options)
     kind, options = get_method(config.method)
     method = kind(encoder, validate(options, config.method_options, where=f"method {config.method}"))
-    sampler = _sampler(views, config.train)
+    sampler = _sampler(views, config)
     if world.main:
         dump_yaml(config, folder / "config.yaml")
 
@@ -154,8 +157,10 @@ def _common_spec(views: Sequence[Windows]) -> SignalSpec:
     return first
 
 
-def _sampler(views: Sequence[Windows], train: TrainConfig) -> Sampler:
-    samplers = [RandomSampler(view, train.batch_size, train.seed + i) for i, view in enumerate(views)]
+def _sampler(views: Sequence[Windows], config: PretrainConfig) -> Sampler:
+    train = config.train
+    kind = BalancedSampler if config.data.balance == "part" else RandomSampler
+    samplers = [kind(view, train.batch_size, train.seed + i) for i, view in enumerate(views)]
     if len(samplers) == 1:
         return samplers[0]
     return MixSampler([(s, len(v) ** 0.5) for s, v in zip(samplers, views, strict=True)], train.seed)
@@ -190,23 +195,11 @@ def _people(windows: Windows) -> list[str]:
     return sorted(windows.subjects[i] for i in np.unique(windows.subject))
 
 
-def _identities(windows: Windows) -> set[str]:
-    """Every name that a protocol may know these people by, so that it can refuse to judge the encoder on them.
-
-    ``corpus hash/subject`` and ``data set/subject``; for recordings of no public set the bare name too, because a
-    corpus that is built again with one file more has another hash and still the same people.
-    """
-    present = set(_people(windows))
-    own = [r for r in windows.corpus.recordings if r.subject in present]
-    names = {f"{windows.corpus.hash}/{s}" for s in present}
-    return names | {f"{r.dataset}/{r.subject}" if r.dataset else r.subject for r in own}
-
-
 def _card(views: Sequence[Windows], config: PretrainConfig) -> dict[str, Any]:
     return {
         "method": config.method,
         "pretrain_people": sum(len(_people(v)) for v in views),
-        "pretrain_subjects": sorted(set().union(*(_identities(v) for v in views))),
+        "pretrain_subjects": sorted(set().union(*(v.corpus.identities(_people(v)) for v in views))),
         "pretrain_windows": sum(len(v) for v in views),
         "pretrain_corpora": [{"name": v.corpus.path.name, "hash": v.corpus.hash} for v in views],
         "steps": config.train.steps,
