@@ -133,6 +133,12 @@ def test_time_stamps_that_run_backwards_are_refused(tmp_path: Path) -> None:
         read(export(tmp_path / "p.csv", rows, names=f"Timestamp,{NAMES}"))
 
 
+def test_empty_time_stamp_is_refused(tmp_path: Path) -> None:
+    rows = [f"{stamp},{v}" for stamp, v in zip(["5/13/2014 09:00:00.000", ""], samples(2), strict=True)]
+    with pytest.raises(BadFileError, match="1 are empty"):
+        read(export(tmp_path / "p.csv", rows, names=f"Timestamp,{NAMES}"))
+
+
 def test_unreadable_time_stamps_are_refused(tmp_path: Path) -> None:
     rows = [f"13/13/2014 noon,{v}" for v in samples(3)]
     with pytest.raises(BadFileError, match="cannot be read"):

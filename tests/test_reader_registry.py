@@ -8,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.readers import READERS, find_reader, list_readers, read, read_many
@@ -151,3 +153,16 @@ def test_registry_is_light_to_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_sniffing_mutated_archives_never_crashes(tmp_path: Path, data: st.DataObject) -> None:
+    raw = bytearray(gt3x_like(tmp_path / "a.gt3x").read_bytes())
+    for _ in range(data.draw(st.integers(1, 5))):
+        raw[data.draw(st.integers(2, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "b.zip").write_bytes(raw)
+    try:
+        assert find_reader(tmp_path / "b.zip")[0].name == "gt3x"
+    except BadFileError as error:
+        assert "\n" not in str(error)

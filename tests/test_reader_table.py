@@ -304,6 +304,17 @@ def test_rate_is_measured_where_none_is_given(tmp_path: Path) -> None:
     assert rec.spec.rate_hz == pytest.approx(100) and len(rec.segments) == 2
 
 
+@pytest.mark.parametrize("unit", ["s", "ns"])
+def test_clock_in_the_wrong_unit_is_refused(tmp_path: Path, unit: str) -> None:
+    with pytest.raises(BadFileError, match=r"samples a second.*unit of the time"):
+        timed(tmp_path, [i * 2_000 for i in range(4)], nominal=None, unit=unit, irregular=True)
+
+
+def test_one_row_with_a_time_needs_a_rate(tmp_path: Path) -> None:
+    with pytest.raises(BadFileError, match="one row has no rate"):
+        timed(tmp_path, [0], nominal=None)
+
+
 def test_backward_clock_is_refused_with_its_row(tmp_path: Path) -> None:
     with pytest.raises(BadFileError, match=r"row 2.*runs backwards 1 times"):
         timed(tmp_path, [0, 20, 0, 20], unit="ms")
@@ -429,6 +440,23 @@ def test_truncated_binary_table_is_refused(tmp_path: Path, name: str) -> None:
     path.write_bytes(path.read_bytes()[:-80])
     with pytest.raises(BadFileError, match="cannot be read"):
         every(path)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(["t.parquet", "t.npz"]), data=st.data())
+def test_mutated_binary_tables_give_recordings_or_a_clear_error(tmp_path: Path, name: str, data: st.DataObject) -> None:
+    np.savez_compressed(tmp_path / "t.npz", **{k: np.array(v) for k, v in still(9).items()})
+    raw = bytearray(parquet(tmp_path / "t.parquet", still(9)).read_bytes())
+    raw = bytearray((tmp_path / name).read_bytes()) if name == "t.npz" else raw
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / name).write_bytes(raw)
+    try:
+        recs = every(tmp_path / name)
+    except KineletError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(np.isfinite(r.data).all() for r in recs)
 
 
 def test_several_recordings_need_a_name(tmp_path: Path) -> None:

@@ -135,24 +135,32 @@ def _stamps(columns: Columns, layout: Layout, order: str | None) -> Clock | None
     """The ``Timestamp`` column as microseconds, read in the header's order of day and month."""
     if layout.stamp is None:
         return None
-    text = pc.utf8_trim_whitespace(columns.table.column(layout.stamp))
-    first = str(text[0].as_py())
+    column = columns.table.column(layout.stamp)
+    first = str(column[0].as_py()).strip()
     if not re.match(r"\d{4}", first) and order not in ("mdy", "dmy"):
         remedy = "Say date_order='mdy' or 'dmy'"
         raise BadFileError(f"time stamp {first!r} can be read in two ways", where=str(columns.path), remedy=remedy)
     mark = next((c for c in "/-." if c in first.split(" ")[0]), "/")
     day = "%Y-%m-%d" if re.match(r"\d{4}", first) else "%m-%d-%Y" if order == "mdy" else "%d-%m-%Y"
-    parts = pc.split_pattern(pc.replace_substring(pc.replace_substring(text, "T", " "), ",", "."), " ", max_splits=1)
     try:
-        dates, clocks = pc.list_element(parts, 0), pc.split_pattern(pc.list_element(parts, 1), ":")
-        days = pc.strptime(dates, format=day.replace("-", mark), unit="s")
-        hms = [pc.cast(pc.list_element(clocks, i), pa.float64()).to_numpy() for i in range(3)]
+        # Chunk by chunk: taken apart into text, a week of stamps would need many times the file's size.
+        ticks = [_microseconds(chunk, day.replace("-", mark)) for chunk in column.chunks]
     except pa.ArrowInvalid as error:
         what = f"time stamps such as {first!r} cannot be read ({' '.join(str(error).split())[:120]})"
-        raise BadFileError(what, where=str(columns.path), remedy="Say date_order") from error
-    seconds = hms[0] * 3600 + hms[1] * 60 + hms[2]
-    ticks = pc.cast(days, pa.int64()).to_numpy() * 1_000_000 + np.round(seconds * 1e6).astype(np.int64)
-    return Clock(ticks, 1e-6, True, TimeCard(column=layout.stamp), columns)
+        raise BadFileError(what, where=str(columns.path), remedy="Say date_order, or export without stamps") from error
+    return Clock(np.concatenate(ticks), 1e-6, True, TimeCard(column=layout.stamp), columns)
+
+
+def _microseconds(stamps: Any, day: str) -> npt.NDArray[np.int64]:
+    text = pc.replace_substring(pc.replace_substring(pc.utf8_trim_whitespace(stamps), "T", " "), ",", ".")
+    if text.null_count:
+        raise pa.ArrowInvalid(f"{text.null_count} are empty")
+    parts = pc.split_pattern(text, " ", max_splits=1)
+    clocks = pc.split_pattern(pc.list_element(parts, 1), ":")
+    days = pc.cast(pc.strptime(pc.list_element(parts, 0), format=day, unit="s"), pa.int64()).to_numpy()
+    hours, minutes, seconds = (pc.cast(pc.list_element(clocks, i), pa.float64()).to_numpy() for i in range(3))
+    clock = np.round((hours * 3600 + minutes * 60 + seconds) * 1e6)
+    return np.asarray(days * 1_000_000 + clock.astype(np.int64))
 
 
 def _timing(clock: Clock | None, n: int, idle: npt.NDArray[np.bool_] | None, rate_hz: float) -> Timing:

@@ -20,6 +20,8 @@ from kinelet.signal.recording import Segment
 
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 UNIFORM_GAP_PERIODS = 1.5
+# Slower than one sample a quarter of an hour or faster than 100 kHz, no motion sensor writes: the unit is wrong.
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e5
 
 Ticks = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]
@@ -222,7 +224,11 @@ def _mean_rate(clock: Clock, rows: Rows, times: Times) -> float:
     steps = np.diff(times)
     if not len(steps):
         raise clock.fail("one row has no rate", int(rows[0]), "Give rate_hz in the card")
-    return float(1.0 / np.mean(steps[steps <= 10 * np.median(steps)]))
+    rate = float(1.0 / np.mean(steps[steps <= 10 * np.median(steps)])) if steps.any() else 0.0
+    if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
+        remedy = "Check the unit of the time column"
+        raise clock.fail(f"the times give {rate:.3g} samples a second", int(rows[0]), remedy)
+    return rate
 
 
 def _segments(

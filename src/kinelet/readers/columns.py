@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from kinelet.readers.frame import Columns, require_columns
 ITEM = "_item"  # which entry of the first axis an NPZ row comes from
 # Run-length coding packs constant columns very tightly, but never real motion: beyond this the header lies.
 MAX_ROWS_PER_BYTE = 64
+# What the libraries raise on a broken file: encrypted or unknown zip members are RuntimeError and NotImplementedError.
+BROKEN = (pa.ArrowException, zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, KeyError)
 
 
 def load_columns(path: Path, card: TableCard) -> Columns:
@@ -38,7 +41,7 @@ def load_columns(path: Path, card: TableCard) -> Columns:
     loaders = {"csv": _csv, "parquet": _parquet, "npz": _npz}
     try:
         columns = loaders[card.format or table_format(path)](path, card)
-    except (pa.ArrowException, zipfile.BadZipFile, OSError, UnicodeError, ValueError) as error:
+    except BROKEN as error:
         raise BadFileError(f"cannot be read ({' '.join(str(error).split())[:300]})", where=str(path)) from error
     if columns.table.num_rows == 0:
         raise BadFileError("the table has no rows", where=str(path))
