@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -86,7 +87,13 @@ def info(
 
 
 def _build(
-    sources: object, out: Path, rate: float | None, channels: str | None, calibrate: bool, workers: int, json: bool
+    sources: Iterable[Any],
+    out: Path,
+    rate: float | None,
+    channels: str | None,
+    calibrate: bool,
+    workers: int,
+    json: bool,
 ) -> None:
     from kinelet.cli import output
     from kinelet.config import validate

@@ -29,6 +29,8 @@ class SimCLRConfig(MethodConfig):
         view_s: Each view is a part of the window of this many seconds, each at its own random place; ``None`` takes
             the whole window. With it, the preset ``uncropped`` avoids cropping twice.
         view_speed: Parts are read up to this much faster or slower.
+        negatives: ``all`` windows of the batch, or those of the same ``part`` of a union: telling data sets apart is
+            easy (sensor, site, habit) and teaches little.
     """
 
     temperature: float = Field(default=0.1, gt=0, le=10)
@@ -38,6 +40,7 @@ class SimCLRConfig(MethodConfig):
     second_view: tuple[AnyAugmentation, ...] | None = None
     view_s: float | None = Field(default=None, gt=0)
     view_speed: float = Field(default=1.0, ge=1, le=10)
+    negatives: Literal["all", "part"] = "all"
 
     @field_validator("augmentations", "second_view", mode="before")
     @classmethod
