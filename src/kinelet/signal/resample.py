@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.signal.clock import (
@@ -22,15 +19,13 @@ from kinelet.signal.clock import (
     stamps_are_arrivals,
     typical_period_s,
 )
+from kinelet.signal.polyphase import polyphase
 from kinelet.signal.recording import FloatArray, Recording, Segment
 
 Clock = Literal["auto", "stamps", "dejitter"]
 
-_PASSBAND = 0.8
-"""Part of the smaller Nyquist frequency that passes unchanged; the stop band starts at the Nyquist frequency."""
-_ATTENUATION_DB = 80.0
-_DRIFT_SAMPLES = 0.02
-"""How far the rational rate may run away from the true one by the end of a segment, in input samples."""
+_DRIFT_SAMPLES = 0.005
+"""Part of a sample by which two rates may part over a segment and still be the same rate."""
 _CHUNK = 1 << 18
 
 
@@ -108,9 +103,7 @@ def _resample_even(rec: Recording, rate: float) -> Recording:
     for i, s in enumerate(rec.segments):
         n_out = _room(rec, i, s.time_s, (s.stop - s.start) / source, rate)
         if n_out:
-            ratio = _ratio(rate / source, s.stop - s.start)
-            data = polyphase(rec.data[s.start : s.stop], ratio.numerator, ratio.denominator, n_out)
-            pieces.append(_Piece(i, s.time_s, data))
+            pieces.append(_Piece(i, s.time_s, polyphase(rec.data[s.start : s.stop], rate / source, n_out)))
     return _assemble(rec, pieces, rec.gap_reasons, rate, {"clock": "even", "from_hz": source})
 
 
@@ -199,58 +192,6 @@ def _merged_reasons(reasons: tuple[str, ...], kept: list[int]) -> tuple[str, ...
     return tuple("+".join(dict.fromkeys(padded[a:b])) for a, b in pairwise(kept))
 
 
-def _ratio(ratio: float, n: int) -> Fraction:
-    """Smallest fraction that stays within ``_DRIFT_SAMPLES`` of the ratio over ``n`` input samples."""
-    for limit in (10, 100, 1_000, 10_000, 100_000):
-        fraction = Fraction(ratio).limit_denominator(limit)
-        if fraction and abs(float(fraction) / ratio - 1.0) * n < _DRIFT_SAMPLES:
-            break
-    return max(fraction, Fraction(1, 1_000_000))
-
-
-@lru_cache(maxsize=8)
-def _low_pass(up: int, down: int) -> npt.NDArray[np.float32]:
-    """Kaiser-windowed sinc at ``up`` times the input rate; every polyphase branch sums to one, so DC is exact."""
-    wide = max(up, down)
-    # Kaiser's length formula: (A - 7.95) / (14.36 * transition width in cycles a sample).
-    half = math.ceil((_ATTENUATION_DB - 7.95) / (14.36 * (1.0 - _PASSBAND) / 2.0) / 2.0 * wide)
-    t = np.arange(-half, half + 1)
-    h = np.sinc(t * (1.0 + _PASSBAND) / 2.0 / wide) * np.kaiser(len(t), 0.1102 * (_ATTENUATION_DB - 8.7))
-    branch = np.bincount(np.arange(len(h)) % up, weights=h, minlength=up)
-    return np.asarray(h / branch[np.arange(len(h)) % up], dtype=np.float32)
-
-
-def polyphase(data: FloatArray, up: int, down: int, n_out: int) -> FloatArray:
-    """Resample an even run of samples by ``up / down``.
-
-    Ends are continued by odd reflection, which keeps value and slope, so that there is no transient at an edge.
-
-    Args:
-        data: Samples, shape ``(time, channel)``, float32.
-        up: Numerator of the ratio of rates.
-        down: Denominator.
-        n_out: Samples wanted; the first falls on the first input sample.
-
-    Returns:
-        Samples, shape ``(n_out, channel)``, float32.
-    """
-    from scipy.signal import upfirdn
-
-    h = _low_pass(up, down)
-    half = len(h) // 2
-    pad = half // up + 1
-    h = np.concatenate([np.zeros(-(pad * up + half) % down, dtype=np.float32), h])
-    first = (pad * up + len(h) - 1 - half) // down
-    after = max(0, math.ceil(((n_out - 1) * down + half) / up) + 1 - len(data))
-    out = np.empty((n_out, data.shape[1]), dtype=np.float32)
-    for c in range(data.shape[1]):
-        x = data[:, c] - data[0, c]
-        x = np.pad(x, (pad, max(pad, after)), mode="reflect", reflect_type="odd") if len(x) > 1 else np.zeros(1)
-        y = upfirdn(h, x, up, down)[first : first + n_out] if len(data) > 1 else 0.0
-        out[:, c] = y + data[0, c]
-    return out
-
-
 def _spline(taken: Times, data: FloatArray, period: float, start_s: float, rate: float, n_out: int) -> FloatArray:
     """Read samples at irregular times on an even grid from ``start_s``, shape ``(n_out, channel)``."""
     if len(taken) == 1:
@@ -259,7 +200,7 @@ def _spline(taken: Times, data: FloatArray, period: float, start_s: float, rate:
     # Splines carry next to nothing above the input's Nyquist frequency on a grid twice as fine; then low-pass.
     fold = 1 if rate * period >= 1.0 else math.ceil(2.0 / (rate * period))
     fine = _spline_at(taken, data, start_s, rate * fold, n_out * fold)
-    return fine if fold == 1 else polyphase(fine, 1, fold, n_out)
+    return fine if fold == 1 else polyphase(fine, 1.0 / fold, n_out)
 
 
 def _bridge(taken: Times, data: FloatArray, period: float) -> tuple[Times, FloatArray]:
