@@ -95,24 +95,26 @@ def _find(raw: Path) -> dict[str, Files]:
 def _read(kind: str, files: Files) -> Iterator[Recording]:
     acc = read_csv(files.acc, _KINDS)
     gyr = read_csv(files.gyr, _KINDS) if files.gyr else None
-    turning = _streams(gyr) if gyr else {}
-    for (user, device), stream in _streams(acc).items():
-        yield _recording(acc, stream, turning.get((user, device)), f"{user}_{device}", kind)
+    turning = _rows(gyr) if gyr else {}
+    for who, rows in _rows(acc).items():
+        turned = _stream(gyr, turning[who]) if gyr and who in turning else None
+        yield _recording(acc, _stream(acc, rows), turned, "_".join(who), kind)
 
 
-def _streams(table: Table) -> dict[tuple[str, str], Stream]:
+def _stream(table: Table, rows: npt.NDArray[np.int64]) -> Stream:
+    creation, arrival = table["Creation_Time"][rows] / 1e9, table["Arrival_Time"][rows] / 1e3
+    return Stream(creation, arrival, np.stack([table[axis][rows] for axis in "xyz"], axis=1), rows)
+
+
+def _rows(table: Table) -> dict[tuple[str, str], npt.NDArray[np.int64]]:
     """Rows of each person and device, in the file's order."""
     users, devices = table.words["User"], table.words["Device"]
     both = table["User"].astype(np.int64) * len(devices) + table["Device"]
     order = np.argsort(both, kind="stable")
     cuts = np.flatnonzero(np.diff(both[order])) + 1
-    found = {}
-    for rows in np.split(order, cuts):
-        user, device = divmod(int(both[rows[0]]), len(devices))
-        creation, arrival = table["Creation_Time"][rows] / 1e9, table["Arrival_Time"][rows] / 1e3
-        data = np.stack([table[axis][rows] for axis in "xyz"], axis=1)
-        found[users[user], devices[device]] = Stream(creation, arrival, data, rows)
-    return found
+    parts = np.split(order, cuts) if len(order) else []
+    pairs = [divmod(int(both[rows[0]]), len(devices)) for rows in parts]
+    return {(users[u], devices[d]): rows for (u, d), rows in zip(pairs, parts, strict=True)}
 
 
 def _recording(table: Table, acc: Stream, gyr: Stream | None, who: str, kind: str) -> Recording:
