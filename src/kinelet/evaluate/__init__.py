@@ -1,1 +1,1 @@
-"""Package."""
+"""Judging encoders on people they have never seen."""

@@ -40,7 +40,9 @@ class Comparison:
 
     def table(self) -> str:
         """Markdown table of estimates and paired differences."""
-        head = f"| {self.task} | protocol | {self.metric} | minus {self.reference} (paired) |\n| --- | --- | --- | --- |"
+        head = (
+            f"| {self.task} | protocol | {self.metric} | minus {self.reference} (paired) |\n| --- | --- | --- | --- |"
+        )
         return "\n".join([head, *(self._line(row) for row in self.rows)])
 
     @staticmethod

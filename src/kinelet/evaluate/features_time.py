@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -55,24 +55,31 @@ def _per_signal(
     cubed = scaled * scaled * scaled
     yield "skewness", cubed.mean(axis=2)
     yield "kurtosis", (cubed * scaled).mean(axis=2)
-    yield from _thirds(signals)
     yield from _autocorrelation(centred, rate_hz)
 
 
 def _order_statistics(signals: FloatArray) -> Iterator[tuple[str, FloatArray]]:
     ordered = np.sort(signals, axis=2)
     last = signals.shape[2] - 1
-    for name, q in (("min", 0.0), ("q10", 0.1), ("q25", 0.25), ("median", 0.5), ("q75", 0.75), ("q90", 0.9), ("max", 1)):
+    for name, q in (
+        ("min", 0.0),
+        ("q10", 0.1),
+        ("q25", 0.25),
+        ("median", 0.5),
+        ("q75", 0.75),
+        ("q90", 0.9),
+        ("max", 1),
+    ):
         yield name, ordered[:, :, round(q * last)]
 
 
-def _thirds(signals: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+def third_features(signals: FloatArray, names: tuple[str, ...]) -> Iterator[Named]:
     """Mean and spread of the first, middle and last third: how a posture or movement unfolds within the window."""
     bounds = np.linspace(0, signals.shape[2], 4).round().astype(int)
-    for i, (a, b) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(bounds)):
         part = signals[:, :, a : max(b, a + 1)]
-        yield f"third{i + 1}_mean", part.mean(axis=2)
-        yield f"third{i + 1}_sd", part.std(axis=2)
+        for feature, values in (("mean", part.mean(axis=2)), ("sd", part.std(axis=2))):
+            yield from ((f"{name}.third{i + 1}_{feature}", values[:, j]) for j, name in enumerate(names))
 
 
 def _autocorrelation(centred: FloatArray, rate_hz: float) -> Iterator[tuple[str, FloatArray]]:

@@ -69,7 +69,14 @@ def class_weights(y: Codes, n_classes: int, balanced: bool) -> FloatArray:
 
 
 def fit_path(
-    x: FloatArray, y: Codes, n_classes: int, strengths: Iterable[float], *, balanced: bool = False, max_iter: int = 200
+    x: FloatArray,
+    y: Codes,
+    n_classes: int,
+    strengths: Iterable[float],
+    *,
+    balanced: bool = False,
+    max_iter: int = 200,
+    tolerance: float = 1e-5,
 ) -> Iterator[Logistic]:
     """Fit one model for each ``C`` in turn, each starting from the one before.
 
@@ -80,11 +87,12 @@ def fit_path(
         strengths: Values of ``C``, best from small (strong penalty) to large.
         balanced: Weigh classes equally.
         max_iter: L-BFGS iterations for each.
+        tolerance: Largest gradient (in the scaled coordinates) at which an iteration ends.
     """
     problem = _Problem.make(x, y, n_classes, balanced)
     start = np.zeros((problem.rotated.shape[1] + 1, n_classes))
     for strength in strengths:
-        start = problem.solve(1 / (strength * len(x)), start, max_iter)
+        start = problem.solve(1 / (strength * len(x)), start, max_iter, tolerance)
         yield problem.model(start)
 
 
@@ -101,10 +109,10 @@ class _Problem:
     def make(cls, x: FloatArray, y: Codes, n_classes: int, balanced: bool) -> _Problem:
         power, axes = _principal_axes(x)
         present = np.bincount(y, minlength=n_classes) > 0
-        weight = class_weights(y, n_classes, balanced) / len(y)
+        weight = class_weights(y, n_classes, balanced) / np.float32(len(y))
         return cls(x @ axes, axes, power, y, present, weight)
 
-    def solve(self, penalty: float, start: Array, max_iter: int) -> Array:
+    def solve(self, penalty: float, start: Array, max_iter: int, tolerance: float) -> Array:
         """Minimise from ``start`` ``(rank + 1, class)``, coefficients in the principal axes and intercepts last."""
         step = 1 / np.sqrt(np.append(self.power / 2 + penalty, 0.5))[:, None]
         scaled_penalty = np.append(np.full(len(self.power), penalty), 0.0)[:, None] * step**2
@@ -116,7 +124,7 @@ class _Problem:
             gradient = design.T @ residual + scaled_penalty * v
             return loss + 0.5 * float((scaled_penalty * v * v).sum()), gradient.ravel()
 
-        options = {"maxiter": max_iter, "ftol": 1e-8, "gtol": 1e-5, "maxcor": 10}
+        options = {"maxiter": max_iter, "ftol": 1e-8, "gtol": tolerance, "maxcor": 10}
         solution = minimize(objective, (start / step).ravel(), jac=True, method="L-BFGS-B", options=options)
         return np.asarray(solution.x.reshape(start.shape) * step)
 

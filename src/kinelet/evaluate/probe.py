@@ -12,7 +12,7 @@ from kinelet.encoders.base import Encoder
 from kinelet.evaluate.folds import inner_folds
 from kinelet.evaluate.logistic import Scaler, fit_path
 from kinelet.evaluate.metrics import confusion, macro_f1
-from kinelet.evaluate.protocol import Predictions, Progress, Protocol, one_draw
+from kinelet.evaluate.protocol import Predictions, Protocol, Say, one_draw
 from kinelet.evaluate.task import FloatArray, Task
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -36,14 +36,12 @@ class LinearProbe(Protocol):
     class_weight: Literal["none", "balanced"] = "none"
     inner_folds: int = Field(default=3, ge=2)
 
-    def predict(self, train: Task, x: FloatArray, encoder: Encoder | None, progress: Progress) -> Predictions:
+    def predict(self, train: Task, x: FloatArray, encoder: Encoder | None, say: Say) -> Predictions:
         """Fit on vectors ``(n, dim)``, predict ``(m, dim)``; returns ``(1, m)``."""
         strength = choose_strength(train, self.strengths, self.class_weight == "balanced", self.inner_folds)
         path = [c for c in self.strengths if c <= strength]
         scaler = Scaler.fit(train.x)
-        models = fit_path(
-            scaler(train.x), train.y, len(train.classes), path, balanced=self.class_weight == "balanced"
-        )
+        models = fit_path(scaler(train.x), train.y, len(train.classes), path, balanced=self.class_weight == "balanced")
         return one_draw(list(models)[-1].predict(scaler(x)))
 
 
@@ -54,7 +52,7 @@ def choose_strength(train: Task, strengths: Sequence[float], balanced: bool, fol
     for fit, held_out in inner_folds(train.subject, folds):
         scaler = Scaler.fit(train.x[fit])
         vectors, nobody = scaler(train.x[held_out]), np.zeros(len(held_out), dtype=np.int64)
-        models = fit_path(scaler(train.x[fit]), train.y[fit], n, strengths, balanced=balanced)
+        models = fit_path(scaler(train.x[fit]), train.y[fit], n, strengths, balanced=balanced, max_iter=60)
         for i, model in enumerate(models):
             counts[i] += confusion(train.y[held_out], model.predict(vectors), nobody, 1, n)[0]
     if not counts.any():

@@ -11,22 +11,18 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
+from kinelet.config import FrozenModel
 from kinelet.encoders.base import Encoder
 from kinelet.evaluate.task import FloatArray, Kind, Task
 
-Progress = Callable[[int, int, str], None]
-"""Called with (steps done, steps in all, what was done)."""
+Say = Callable[[str], None]
+"""Told in a few words what a protocol is doing, now and then."""
 
 Predictions = npt.NDArray[Any]
 
 
-def silent(done: int, total: int, what: str) -> None:
-    """Progress callback that shows nothing."""
-
-
-class Protocol(BaseModel, ABC):
+class Protocol(FrozenModel, ABC):
     """Base of all protocols: frozen options, unknown ones are errors.
 
     Attributes:
@@ -36,21 +32,19 @@ class Protocol(BaseModel, ABC):
             the encoder itself.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]] = ("classes",)
     inputs: ClassVar[Literal["vectors", "windows"]] = "vectors"
 
     @abstractmethod
-    def predict(self, train: Task, x: FloatArray, encoder: Encoder | None, progress: Progress) -> Predictions:
+    def predict(self, train: Task, x: FloatArray, encoder: Encoder | None, say: Say) -> Predictions:
         """Learn from the training people and predict the test windows.
 
         Args:
             train: Training people's vectors or windows, with targets.
             x: Test vectors ``(m, dim)`` or windows ``(m, channel, time)``.
             encoder: The encoder, for protocols that see windows.
-            progress: Called now and then.
+            say: Told now and then what is going on.
 
         Returns:
             ``(draw, m)`` codes or values; protocols without random draws have one.

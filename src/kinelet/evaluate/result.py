@@ -153,11 +153,12 @@ def _plain_fields(result: Result) -> dict[str, Any]:
 def _from_dict(raw: dict[str, Any], where: str) -> Result:
     try:
         kind = np.int64 if raw["classes"] else np.float64
-        arrays = {name: np.asarray(raw[name], dtype=np.int64) for name in ("subject", "row", "fold")}
-        arrays |= {name: np.asarray(raw[name], dtype=kind) for name in ("truth", "predicted")}
+        values: dict[str, Any] = {name: np.asarray(raw[name], dtype=np.int64) for name in ("subject", "row", "fold")}
+        values |= {name: np.asarray(raw[name], dtype=kind) for name in ("truth", "predicted")}
+        values |= {name: tuple(raw[name]) for name in _TUPLES}
+        values |= {name: raw[name] for name in (*_PLAIN, "options")}
         estimates = {name: Estimate(**_none_to_nan(value)) for name, value in raw["estimates"].items()}
-        plain = {name: raw[name] for name in (*_PLAIN, "options")}
-        return Result(**plain, **{name: tuple(raw[name]) for name in _TUPLES}, **arrays, estimates=estimates)
+        return Result(**values, estimates=estimates)
     except (KeyError, TypeError, ValueError) as error:
         raise BadFileError(f"incomplete evaluation result ({error!r})", where=where, remedy="Evaluate again") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -10,9 +11,10 @@ from kinelet.encoders.base import Encoder
 from kinelet.errors import BadOptionError
 from kinelet.evaluate.folds import SplitLike, check_splits
 from kinelet.evaluate.honesty import card_note, refuse_seen
-from kinelet.evaluate.protocol import Predictions, Progress, Protocol, silent
+from kinelet.evaluate.protocol import Predictions, Protocol
 from kinelet.evaluate.result import Result
 from kinelet.evaluate.task import Codes, FloatArray, Task
+from kinelet.progress import Progress, silent
 
 Prepare = Callable[[Task, FloatArray], tuple[Task, FloatArray]]
 """Maps (training task, test windows) to vectors; may learn from the first, never from the second."""
@@ -37,7 +39,7 @@ def evaluate(
         splits: People to learn from and to be judged on; predictions of all test folds are pooled.
         name: What to call the encoder in the report.
         batch_size: Windows per forward pass.
-        progress: Called as ``progress(done, total, what)``.
+        progress: Told how many splits are done, and what is going on.
 
     Raises:
         SeenSubjectError: if the encoder was pretrained on a test person.
@@ -51,7 +53,7 @@ def evaluate(
         task = task.with_x(encoder.embed(task.x, batch_size))
     note = card_note(encoder)
     notes = (note,) if note else ()
-    folds = [_fold(protocol, encoder, task, split, i, len(splits), progress) for i, split in enumerate(splits)]
+    folds = [_fold(protocol, encoder, task, split, i, progress) for i, split in enumerate(splits)]
     return pool(protocol, task, folds, splits, name or encoder.name or type(encoder).__name__, notes)
 
 
@@ -74,7 +76,7 @@ def evaluate_crossfit(
         splits: As for :func:`evaluate`.
         name: What to call the encoder in the report.
         batch_size: Windows per forward pass.
-        progress: Called as ``progress(done, total, what)``.
+        progress: Told how many splits are done, and what is going on.
 
     Raises:
         SeenSubjectError: if an encoder was pretrained on a test person of its split.
@@ -88,7 +90,7 @@ def evaluate_crossfit(
         part = task.take(np.sort(np.concatenate([task.rows(split.train), task.rows(split.test)])))
         if protocol.inputs == "vectors":
             part = part.with_x(encoder.embed(part.x, batch_size))
-        folds.append(_fold(protocol, encoder, part, split, i, len(splits), progress))
+        folds.append(_fold(protocol, encoder, part, split, i, progress))
         called = encoder.name or type(encoder).__name__
         notes |= {note for note in [card_note(encoder)] if note}
     return pool(protocol, task, folds, splits, name or called, tuple(sorted(notes)))
@@ -111,14 +113,14 @@ def evaluate_features(
         task: Windows with targets.
         splits: As for :func:`evaluate`.
         name: What to call the representation in the report.
-        progress: Called as ``progress(done, total, what)``.
+        progress: Told how many splits are done, and what is going on.
     """
     require_fit(protocol, task, splits)
     folds = []
     for i, split in enumerate(splits):
         train, x = prepare(task.take(task.rows(split.train)), task.x[task.rows(split.test)])
-        folds.append(protocol.predict(train, x, None, progress))
-        progress(i + 1, len(splits), f"fold {i + 1}")
+        folds.append(protocol.predict(train, x, None, partial(progress, i)))
+        progress(i + 1)
     return pool(protocol, task, folds, splits, name)
 
 
@@ -134,11 +136,11 @@ def require_fit(protocol: Protocol, task: Task, splits: Sequence[SplitLike]) -> 
 
 
 def _fold(
-    protocol: Protocol, encoder: Encoder, task: Task, split: SplitLike, i: int, total: int, progress: Progress
+    protocol: Protocol, encoder: Encoder, task: Task, split: SplitLike, i: int, progress: Progress
 ) -> Predictions:
     train, x = task.take(task.rows(split.train)), task.x[task.rows(split.test)]
-    predictions = protocol.predict(train, x, encoder, progress)
-    progress(i + 1, total, f"fold {i + 1}")
+    predictions = protocol.predict(train, x, encoder, partial(progress, i))
+    progress(i + 1)
     return predictions
 
 

@@ -125,7 +125,7 @@ class Task:
             BadOptionError: if no window has a target.
         """
         classes = tuple(windows.classes) if target == "classes" else ()
-        y = np.asarray(windows.label if classes else windows.value)
+        y: npt.NDArray[Any] = windows.label if classes else windows.value
         keep = np.flatnonzero(y >= 0) if classes else np.flatnonzero(np.isfinite(y))
         if len(keep) == 0:
             raise BadOptionError(
@@ -136,11 +136,11 @@ class Task:
         return cls(
             x=windows.gather(keep.astype(np.int64)),
             y=y[keep],
-            subject=np.asarray(windows.subject)[keep],
+            subject=windows.subject[keep].astype(np.int64),
             subjects=tuple(windows.subjects),
             spec=windows.spec,
             classes=classes,
-            recording=np.asarray(windows.recording)[keep],
+            recording=windows.recording[keep].astype(np.int64),
             origins=_origins(windows),
             name=name,
         )
