@@ -133,6 +133,18 @@ def wisdm(folder: Path) -> Truth:
     return Truth(6, subjects, "wisdm_1600_watch_A", 20.0, "wrist", data[:40], ["walking"], [(0.0, 2.0)])
 
 
+def wisdm_v1(folder: Path) -> Truth:
+    data = wave(60, 3)
+    times = [49105962326000 + 50_000_000 * i for i in range(60)]
+    rows = []
+    for user in (1, 33):
+        for label in ("Jogging", "Walking"):
+            rows += [f"{user},{label},{times[i]},{row}" for i, row in enumerate(csv(data * G))]
+    lines(folder / "WISDM_ar_v1.1" / "WISDM_ar_v1.1_raw.txt", rows, end=";\n")
+    subjects, name = {"wisdm_v1_01", "wisdm_v1_33"}, "wisdm_v1_33_Walking_1"
+    return Truth(4, subjects, name, 20.0, "pocket", data, ["Walking"], [(0.0, 3.0)])
+
+
 def hhar(folder: Path) -> Truth:
     data = wave(100)
     head = "Index,Arrival_Time,Creation_Time,x,y,z,User,Model,Device,gt"
@@ -332,6 +344,7 @@ LAYOUTS: dict[str, Callable[[Path], Truth]] = {
         oxford_step,
         mobgap_lab,
         wisdm,
+        wisdm_v1,
         pamap2,
         opportunity,
         hhar,

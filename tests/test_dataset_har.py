@@ -77,6 +77,46 @@ def test_wisdm_folder_of_features_is_not_read(tmp_path: Path) -> None:
         list(get_dataset("wisdm").load(tmp_path))
 
 
+# --- WISDM 1.1
+
+
+def wisdm_v1(folder: Path, *records: str) -> list[Recording]:
+    good = [f"5,Walking,{10**12 + 50_000_000 * i},0,9.80665,0;\n" for i in range(20)]
+    (folder / "WISDM_ar_v1.1_raw.txt").write_text("".join([*good, *records]))
+    return list(get_dataset("wisdm_v1").load(folder))
+
+
+def test_wisdm_v1_two_records_in_a_line_are_both_read(tmp_path: Path) -> None:
+    more = [f"5,Walking,{10**12 + 50_000_000 * i},0,9.80665,0;" for i in range(20, 22)]
+    assert len(wisdm_v1(tmp_path, *more)[0].data) == 22
+
+
+def test_wisdm_v1_comma_too_many_does_no_harm(tmp_path: Path) -> None:
+    assert len(wisdm_v1(tmp_path, f"5,Walking,{10**12 + 10**9},0,9.80665,0,;\n")[0].data) == 21
+
+
+def test_wisdm_v1_malformed_records_are_counted(tmp_path: Path) -> None:
+    assert wisdm_v1(tmp_path, "5,Walking;\n")[0].warnings == ("1 malformed records of the file left out",)
+
+
+def test_wisdm_v1_records_without_time_are_counted(tmp_path: Path) -> None:
+    assert wisdm_v1(tmp_path, "5,Walking,0,0,0,0;\n")[0].warnings == ("1 records with time 0 of the file left out",)
+
+
+def test_wisdm_v1_record_without_a_value_is_a_gap(tmp_path: Path) -> None:
+    late = [f"5,Walking,{10**12 + 50_000_000 * i},0,9.8,{'' if i == 20 else 0};\n" for i in range(20, 23)]
+    assert len(wisdm_v1(tmp_path, *late)[0].gaps) == 1
+
+
+def test_wisdm_v1_person_who_walks_twice_has_two_recordings(tmp_path: Path) -> None:
+    again = f"5,Jogging,{10**13},0,9.8,0;\n5,Walking,{10**13 + 5 * 10**7},0,9.8,0;\n"
+    assert [r.name for r in wisdm_v1(tmp_path, again)] == [
+        "wisdm_v1_05_Walking_1",
+        "wisdm_v1_05_Jogging_1",
+        "wisdm_v1_05_Walking_2",
+    ]
+
+
 # --- PAMAP2
 
 

@@ -24,6 +24,7 @@ DATASETS: dict[str, str] = {
         "oxford_step",
         "mobgap_lab",
         "wisdm",
+        "wisdm_v1",
         "pamap2",
         "opportunity",
         "hhar",

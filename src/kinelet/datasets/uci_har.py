@@ -64,7 +64,11 @@ def _read(split: str, folder: Path) -> Iterator[Recording]:
     activity = _numbers(folder / f"y_{split}.txt").astype(int)
     subject = _numbers(folder / f"subject_{split}.txt").astype(int)
     windows = np.stack([_windows(folder, s, split, len(activity)) for s in _SIGNALS], axis=2)
-    if not len(activity) or len(subject) != len(activity) or not np.isin(activity, range(1, len(_ACTIVITIES) + 1)).all():
+    if (
+        not len(activity)
+        or len(subject) != len(activity)
+        or not np.isin(activity, range(1, len(_ACTIVITIES) + 1)).all()
+    ):
         raise BadFileError("people, labels and windows do not fit together", where=str(folder))
     chain = np.stack([subject, activity], axis=1)
     for a, b in _chains(windows, chain):
