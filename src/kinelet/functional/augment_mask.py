@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from kinelet.functional.random import uniform
+from kinelet.functional.random import check_fractions, uniform
 
 
 def time_mask(
@@ -58,6 +58,7 @@ def frequency_mask(
 
 def _stretch(x: Tensor, generator: torch.Generator, size: int, low: float, high: float) -> Tensor:
     """Boolean ``(batch, size)``, true on one run of consecutive places a row, anywhere with equal probability."""
+    check_fractions(low, high)
     draw = uniform(x, generator, len(x), 2)
     shortest, longest = round(low * size), round(high * size)
     length = shortest + (draw[:, :1] * (longest - shortest + 1)).long()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kinelet.errors import BadOptionError
 from kinelet.functional.curves import spline_basis
-from kinelet.functional.random import interpolate_at, normal, take, triads, uniform
+from kinelet.functional.random import check_fractions, interpolate_at, normal, take, triads, uniform
 
 
 def reverse(x: Tensor, generator: torch.Generator, *, physical: bool = False) -> Tensor:
@@ -140,6 +140,7 @@ def crop_resize(
 
     Source: Chen et al. 2020 (SimCLR), arXiv 2002.05709, section 3, in one dimension.
     """
+    check_fractions(min_fraction, max_fraction)
     batch, _, time = x.shape
     draw = uniform(x, generator, batch, 2)
     span = (min_fraction + (max_fraction - min_fraction) * draw[:, :1]) * (time - 1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 @lru_cache(maxsize=64)
 def _basis(knots: int, samples: int) -> Tensor:
-    where = np.linspace(0.0, samples - 1.0, knots)
+    where = np.linspace(0.0, max(samples - 1, 1), knots)
     curves = CubicSpline(where, np.eye(knots), axis=0, bc_type="not-a-knot")(np.arange(samples))
     return torch.as_tensor(curves.T.copy(), dtype=torch.float32)
 

@@ -33,6 +33,18 @@ def triads(x: Tensor) -> Tensor:
     return x.reshape(len(x), x.shape[1] // 3, 3, x.shape[2])
 
 
+def check_fractions(low: float, high: float) -> None:
+    """Raise unless ``0 <= low <= high <= 1``.
+
+    Raises:
+        BadOptionError: naming both.
+    """
+    if not 0 <= low <= high <= 1:
+        raise BadOptionError(
+            f"fractions from {low} to {high}", where="augmentation", remedy="They rise, and lie between 0 and 1"
+        )
+
+
 def take(x: Tensor, index: Tensor) -> Tensor:
     """Samples of ``x`` ``(batch, channel, time)`` at ``index`` ``(batch, step)``, the same for all channels."""
     return x.gather(2, index[:, None].expand(-1, x.shape[1], -1))
