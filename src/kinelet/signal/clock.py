@@ -101,8 +101,9 @@ def dejitter(time_s: Times, period_s: float) -> Times:
     """Estimate when samples were taken from the times at which they arrived.
 
     The device samples evenly, so arrival = even grid + slow drift and steps (lost samples) + delay. Drift and steps are
-    the running median, over one second or four of the longest delays, of the distance to the even grid; what remains
-    is delay and is dropped. Samples end up at least half a period apart and the first not after its arrival.
+    the running median of the distance to the even grid, over five times the longest interval, at least 0.3 s and ten
+    samples; what remains is delay and is dropped. Samples end up at least half a period apart, and the first is not
+    later than it arrived.
 
     Args:
         time_s: Arrival times of one segment, shape ``(time,)``, not decreasing, seconds.
@@ -116,7 +117,8 @@ def dejitter(time_s: Times, period_s: float) -> Times:
     index = np.arange(len(time_s), dtype=np.float64)
     lag = time_s - time_s[0] - index * period_s
     longest = float(np.max(np.diff(time_s), initial=0.0))
-    width = min(2 * round(max(1.0, 4 * longest) / period_s / 2) + 1, 2 * (len(time_s) // 2) + 1)
+    half = round(max(0.3, 10 * period_s, 5 * longest) / period_s / 2)
+    width = 2 * min(half, len(time_s) // 2) + 1
     even = time_s[0] + index * period_s + median_filter(lag, size=width, mode="nearest")
     even = keep_apart(even, period_s / 2)
     return np.asarray(even - max(0.0, float(even[0] - time_s[0])))

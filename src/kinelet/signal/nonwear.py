@@ -60,7 +60,7 @@ def assess_wear(rec: Recording) -> Wear:
     """
     seconds, low, high, first, second = _blocks(rec)
     width = round(WINDOW_S / STEP_S)
-    if len(seconds) < width:
+    if _stop_s(rec) < WINDOW_S:
         return Wear(False, (), None, f"shorter than {WINDOW_S / 60:.0f} min")
     covered = sliding_window_view(seconds, width).sum(axis=1)
     judged = covered >= _MIN_COVER * WINDOW_S

@@ -35,7 +35,8 @@ def polyphase(data: FloatArray, ratio: float, n_out: int) -> FloatArray:
 
     A Kaiser-windowed sinc, flat to 0.8 of the smaller Nyquist frequency and -80 dB from there on, is applied at a
     fraction of small numbers near the ratio. The remaining error is taken out by starting each chunk of outputs at its
-    true position, so that it does not add up. Ends are continued by odd reflection, which keeps value and slope.
+    true position, so that it does not add up. Ends are continued by their last value: on real wrist recordings that gave
+    smaller errors at the ends than odd or even reflection, and it cannot overshoot where the rate goes up.
 
     Args:
         data: Samples, shape ``(time, channel)``, float32.
@@ -50,7 +51,7 @@ def polyphase(data: FloatArray, ratio: float, n_out: int) -> FloatArray:
     plan = _plan(ratio)
     reach = len(_low_pass(plan.up * plan.fine, plan.down * plan.fine)) // 2 // (plan.up * plan.fine) + 2
     after = max(0, math.ceil((n_out - 1) / ratio) + 1 - len(data)) + reach + 2
-    x = np.pad((data - data[0]).T, ((0, 0), (reach, after)), mode="reflect", reflect_type="odd")
+    x = np.pad((data - data[0]).T, ((0, 0), (reach, after)), mode="edge")
     out = np.empty((n_out, data.shape[1]), dtype=np.float32)
     for k in range(0, n_out, plan.chunk):
         out[k : k + plan.chunk] = _chunk(x, k / ratio, reach, plan, min(plan.chunk, n_out - k)).T

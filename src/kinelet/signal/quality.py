@@ -178,8 +178,10 @@ def duration_text(seconds: float) -> str:
     """
     if seconds < 60:
         return f"{seconds:.3g} s"
-    minutes = round(seconds / 60)
-    parts = ((minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min"))
+    whole = round(seconds)
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min")]
+    if seconds < 3600:
+        parts.append((whole % 60, "s"))
     return " ".join(f"{n} {unit}" for n, unit in parts if n)
 
 

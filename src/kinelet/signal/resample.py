@@ -193,14 +193,33 @@ def _merged_reasons(reasons: tuple[str, ...], kept: list[int]) -> tuple[str, ...
 
 
 def _spline(taken: Times, data: FloatArray, period: float, start_s: float, rate: float, n_out: int) -> FloatArray:
-    """Read samples at irregular times on an even grid from ``start_s``, shape ``(n_out, channel)``."""
+    """Read samples at irregular times on an even grid from ``start_s``, shape ``(n_out, channel)``.
+
+    Worked off in chunks that overlap by more than the low-pass is long.
+    """
     if len(taken) == 1:
         return np.repeat(data, n_out, axis=0)
-    taken, data = _bridge(taken, data, period)
-    # Splines carry next to nothing above the input's Nyquist frequency on a grid twice as fine; then low-pass.
+    # On a grid twice as fine as the samples a spline has next to no images to fold; the low-pass then takes care.
     fold = 1 if rate * period >= 1.0 else math.ceil(2.0 / (rate * period))
-    fine = _spline_at(taken, data, start_s, rate * fold, n_out * fold)
-    return fine if fold == 1 else polyphase(fine, 1.0 / fold, n_out)
+    chunk, overlap = max(1, _CHUNK // fold), 0 if fold == 1 else 64
+    out = np.empty((n_out, data.shape[1]), dtype=np.float32)
+    for a in range(0, n_out, chunk):
+        low, high = max(0, a - overlap), min(n_out, a + chunk + overlap)
+        fine = _spline_at(taken, data, period, start_s + np.arange(low * fold, high * fold) / (rate * fold))
+        part = fine if fold == 1 else polyphase(fine, 1.0 / fold, high - low)
+        out[a : a + chunk] = part[a - low : a - low + chunk]
+    return out
+
+
+def _spline_at(taken: Times, data: FloatArray, period: float, at: Times) -> FloatArray:
+    """Cubic spline at these times; it forgets its ends within a few samples, so that a cut-out is enough."""
+    from scipy.interpolate import CubicSpline
+
+    at = np.clip(at, taken[0], taken[-1])
+    low = max(0, int(np.searchsorted(taken, at[0])) - 32)
+    high = min(len(taken), int(np.searchsorted(taken, at[-1])) + 33)
+    values: FloatArray = CubicSpline(*_bridge(taken[low:high], data[low:high], period))(at).astype(np.float32)
+    return values
 
 
 def _bridge(taken: Times, data: FloatArray, period: float) -> tuple[Times, FloatArray]:
@@ -214,16 +233,3 @@ def _bridge(taken: Times, data: FloatArray, period: float) -> tuple[Times, Float
         np.interp(every, position, taken),
         np.stack([np.interp(every, position, c) for c in data.T], axis=1).astype(np.float32),
     )
-
-
-def _spline_at(taken: Times, data: FloatArray, start_s: float, rate: float, n_out: int) -> FloatArray:
-    """Cubic spline through the samples, in chunks with an overlap over which the spline forgets its ends."""
-    from scipy.interpolate import CubicSpline
-
-    out = np.empty((n_out, data.shape[1]), dtype=np.float32)
-    for a in range(0, n_out, _CHUNK):
-        at = np.clip(start_s + np.arange(a, min(a + _CHUNK, n_out)) / rate, taken[0], taken[-1])
-        low = max(0, int(np.searchsorted(taken, at[0])) - 32)
-        high = min(len(taken), int(np.searchsorted(taken, at[-1])) + 33)
-        out[a : a + len(at)] = CubicSpline(taken[low:high], data[low:high])(at)
-    return out
