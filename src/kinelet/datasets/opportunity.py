@@ -82,9 +82,9 @@ CARD = DatasetCard(
         "calls unknown and the maker of the units gives as rad/s.",
         "Bluetooth accelerometers lose packets for minutes: rows of NaN are gaps, nothing is filled.",
         "Four people: intervals over people are wide.",
-        "The challenge tests on runs ADL4 and ADL5 of subjects 2 and 3, whom it also trains on: meta['challenge'], "
-        "and not a split by people.",
-        "Most rows have no gesture: the track 'gesture' covers a quarter of the time.",
+        "The challenge tests on runs ADL4 and ADL5 of subjects 2 and 3, whom it also trains on: it is in "
+        "meta['challenge'] and is no split by people.",
+        "Most rows have no gesture: the track 'gesture' covers only part of the time.",
         "The units on the shoes give no plain accelerometer and are not read.",
     ),
     layout="dataset/S1-ADL1.dat, …, dataset/S1-Drill.dat, …",
@@ -120,7 +120,7 @@ def _read(key: str, path: Path) -> Iterator[Recording]:
             subject=f"opportunity_{key.split('-')[0]}",
             name=f"opportunity_{key}_{site}",
             meta={
-                "device": "Xsens MT9" if site in _UNITS else "Bluetooth accelerometer",
+                "device": "Xsens inertial unit" if site in _UNITS else "Bluetooth accelerometer",
                 "challenge": "test" if key in _CHALLENGE_TEST else "train",
             },
         )

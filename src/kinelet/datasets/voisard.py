@@ -30,8 +30,8 @@ CARD = DatasetCard(
     title="Voisard gait of healthy people",
     licence="AGPL-3.0 (the publisher's repository; the article may state other terms for the recordings)",
     citation=(
-        "Voisard, de l'Escalopier, Moreau, Ricard, Oudre. A reference data set for the study of healthy subject gait "
-        "with inertial measurements units. Image Processing On Line"
+        "Voisard et al. A reference data set for the study of healthy subject gait with inertial measurements units. "
+        "Image Processing On Line"
     ),
     url="https://github.com/CyrilVoisard/ipol_dataset_1",
     people=19,
