@@ -102,11 +102,11 @@ class Masked(Method):
             )
         count = min(max(round(self.config.fraction * cells), 1), cells - 1)
         chosen = uniform(x, generator, rows, cells).argsort(dim=1) < count
-        phase = (uniform(x, generator, rows, 1) * (units - cells * self.span + 1)).long()
-        place = torch.arange(units, device=x.device) - phase
-        cell = place.div(self.span, rounding_mode="floor")
-        inside = (cell >= 0) & (cell < cells)
-        hidden = (inside & chosen.gather(1, cell.clamp(0, cells - 1))).repeat_interleave(self.unit, dim=1)
+        # Spans lie on a grid that starts anywhere and runs around the end of the window.
+        phase = (uniform(x, generator, rows, 1) * units).long()
+        cell = ((torch.arange(units, device=x.device) + phase) % units).div(self.span, rounding_mode="floor")
+        hidden = (cell < cells) & chosen.gather(1, cell.clamp(max=cells - 1))
+        hidden = hidden.repeat_interleave(self.unit, dim=1)
         return functional.pad(hidden, (0, time - hidden.shape[1])).reshape(batch, -1, time)
 
     def _encode(self, x: Tensor, hidden: Tensor) -> Tensor:

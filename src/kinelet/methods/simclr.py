@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -15,6 +15,8 @@ from kinelet.functional.augment_time import crop
 from kinelet.functional.losses import nt_xent
 from kinelet.methods.base import Batch, Method, MethodConfig, Output, sharded
 from kinelet.methods.heads import HeadNorm, projector
+
+Width = Annotated[int, Field(ge=1, le=65536)]
 
 
 class SimCLRConfig(MethodConfig):
@@ -34,7 +36,7 @@ class SimCLRConfig(MethodConfig):
     """
 
     temperature: float = Field(default=0.1, gt=0, le=10)
-    projector: tuple[int, ...] = Field(default=(128, 64), min_length=1, max_length=8)
+    projector: tuple[Width, ...] = Field(default=(128, 64), min_length=1, max_length=8)
     projector_norm: HeadNorm = "batch"
     augmentations: tuple[AnyAugmentation, ...] = Field(default="standard", validate_default=True)
     second_view: tuple[AnyAugmentation, ...] | None = None

@@ -1,0 +1,195 @@
+"""Every method in the registry keeps the same promises; a new one is tested by being registered."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from kinelet.config import validate
+from kinelet.encoders.registry import create_encoder, list_encoders
+from kinelet.errors import BadOptionError
+from kinelet.methods.base import Batch, Method, Output
+from kinelet.methods.registry import METHODS, default_config, get_method, list_methods, method_info
+
+NAMES = list_methods()
+every_method = pytest.mark.parametrize("name", NAMES)
+
+
+def make(name: str, encoder: str = "resnet1d_small", channels: int = 6, **options: Any) -> Method:
+    torch.manual_seed(0)
+    kind, config = get_method(name)
+    small = {"widths": (8, 16)} if encoder == "resnet1d_small" else {}
+    built = create_encoder(encoder, channels=channels, **small)
+    return kind(built, validate(config, options))
+
+
+def motion(batch: int, channels: int, time: int) -> Tensor:
+    """Tones with a frequency and a posture of each window's own."""
+    g = torch.Generator().manual_seed(7)
+    t = torch.arange(time) / 50
+    frequency = 0.5 + 3 * torch.rand(batch, 1, 1, generator=g)
+    phase, posture = torch.rand(2, batch, channels, 1, generator=g)
+    return torch.sin(2 * torch.pi * (frequency * t + phase)) + 2 * posture - 1
+
+
+def make_batch(batch: int = 16, channels: int = 6, time: int = 125, shards: int = 1, seed: int = 0) -> Batch:
+    return {
+        "x": motion(batch, channels, time),
+        "subject": torch.arange(batch) % 3,
+        "recording": torch.arange(batch) % 5,
+        "time_s": torch.arange(batch, dtype=torch.float64),
+        "generators": [torch.Generator().manual_seed(1000 * seed + s) for s in range(shards)],
+    }
+
+
+@every_method
+@pytest.mark.parametrize("encoder", list_encoders())
+@pytest.mark.parametrize("channels", [3, 6])
+def test_forward_gives_a_finite_scalar_and_detached_parts(name: str, encoder: str, channels: int) -> None:
+    out = make(name, encoder, channels)(make_batch(channels=channels))
+    whole = out["loss"].ndim == 0 and out["loss"].requires_grad and bool(torch.isfinite(out["loss"]))
+    assert whole and all(p.ndim == 0 and not p.requires_grad for p in out["parts"].values())
+
+
+@every_method
+@pytest.mark.parametrize("encoder", list_encoders())
+def test_the_gradient_reaches_every_parameter(name: str, encoder: str) -> None:
+    method = make(name, encoder)
+    method(make_batch())["loss"].backward()
+    assert [k for k, p in method.named_parameters() if p.grad is None] == []
+
+
+@every_method
+def test_embeddings_for_the_log_have_a_row_a_window(name: str) -> None:
+    out: Output = make(name)(make_batch())
+    assert "embeddings" in out and len(out["embeddings"]) == 16 and not out["embeddings"].requires_grad
+
+
+@every_method
+def test_the_generators_decide_everything(name: str) -> None:
+    method = make(name)
+    torch.manual_seed(1)
+    first = method(make_batch(shards=2))["loss"]
+    torch.manual_seed(2)
+    assert torch.equal(first, method(make_batch(shards=2))["loss"])
+
+
+@every_method
+def test_other_generators_give_another_loss(name: str) -> None:
+    method = make(name)
+    assert not torch.equal(method(make_batch(seed=1))["loss"], method(make_batch(seed=2))["loss"])
+
+
+@every_method
+def test_the_global_generator_is_left_alone(name: str) -> None:
+    method = make(name)
+    state = torch.random.get_rng_state()
+    method(make_batch())
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+@every_method
+def test_the_batch_is_not_changed(name: str) -> None:
+    batch = make_batch()
+    before = batch["x"].clone()
+    make(name)(batch)
+    assert torch.equal(batch["x"], before)
+
+
+@every_method
+def test_a_few_steps_lower_the_loss(name: str) -> None:
+    method = make(name)
+    optimizer = torch.optim.Adam(method.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(20):
+        loss = method(make_batch(32, seed=0))["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.9 * losses[0]
+
+
+# Options under which rows of a batch do not see each other but through the gathered loss, so that two processes can
+# equal one exactly.
+ROWWISE: dict[str, dict[str, Any]] = {"simclr": {"projector_norm": "layer"}}
+
+
+def two_processes(method: Method, batch: Batch) -> list[Tensor]:
+    """Losses of two imagined processes with half of the batch each.
+
+    Each gathers its halves from what the other computes: the first pass records, the second one uses.
+    """
+    halves: list[Batch] = []
+    for i in range(2):
+        rows = slice(8 * i, 8 * i + 8)
+        half = {k: v[rows] for k, v in batch.items() if isinstance(v, Tensor)}
+        halves.append({**half, "generators": batch["generators"][i : i + 1]})  # type: ignore[typeddict-item]
+    seen: list[list[Tensor]] = [[], []]
+    states = [[g.get_state() for g in batch["generators"]]]
+    for i, half in enumerate(halves):
+        method.gather = lambda z, i=i: (seen[i].append(z), z)[1]  # type: ignore[misc]
+        method.rank_offset = 0
+        method(half)
+    for g, state in zip(batch["generators"], states[0], strict=True):
+        g.set_state(state)
+    losses = []
+    for i, half in enumerate(halves):
+        calls = iter(zip(*seen, strict=True))
+        method.gather = lambda z, calls=calls: torch.cat(next(calls))  # type: ignore[misc]
+        method.rank_offset = 8 * i
+        losses.append(method(half)["loss"])
+    return losses
+
+
+@every_method
+def test_two_processes_with_gathered_rows_equal_one(name: str) -> None:
+    torch.manual_seed(0)
+    kind, config = get_method(name)
+    encoder = create_encoder("resnet1d_small", channels=6, widths=(8, 16), norm="layer")
+    method = kind(encoder, validate(config, ROWWISE.get(name, {})))
+    alone = method(make_batch(shards=2))["loss"]
+    losses = two_processes(copy.copy(method), make_batch(shards=2))
+    assert float(sum(losses).detach() / 2) == pytest.approx(float(alone.detach()), rel=1e-5)  # type: ignore[union-attr]
+
+
+@every_method
+def test_bf16_autocast_gives_a_single_precision_loss(name: str) -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = make(name)(make_batch())["loss"]
+    assert loss.dtype == torch.float32 and bool(torch.isfinite(loss))
+
+
+@every_method
+def test_defaults_are_plain_data_that_validate_again(name: str) -> None:
+    config = get_method(name)[1]
+    assert validate(config, default_config(name)) == config()
+
+
+@every_method
+def test_an_unknown_option_is_named(name: str) -> None:
+    with pytest.raises(BadOptionError, match="tempreature"):
+        make(name, tempreature=1)
+
+
+@every_method
+def test_the_class_names_its_paper(name: str) -> None:
+    assert "Source:" in (get_method(name)[0].__doc__ or "") and method_info(name).paper
+
+
+@every_method
+def test_the_sampler_is_a_known_one(name: str) -> None:
+    assert get_method(name)[0].sampler in ("random", "within", "sequence")
+
+
+def test_the_promised_methods_are_there() -> None:
+    assert {"simclr", "masked"} <= set(METHODS)
+
+
+def test_an_unknown_method_is_quoted_with_the_known_ones() -> None:
+    with pytest.raises(BadOptionError, match=r"'simcrl'.*simclr"):
+        get_method("simcrl")
