@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ _TRACE_COLOURS = ("#d1495b", "#2e86ab", "#3a7d44", "#8e6c8a", "#e0a030", "#55555
 _GAP_COLOUR = "#dddddd"
 _MAX_LEGEND = 12
 
+_BREAK = np.array([np.nan])
+
 Traces = dict[str, list[int]]
+Floats = npt.NDArray[np.float64]
 
 
 def plot_recording(rec: Recording, path: str | Path) -> None:
@@ -72,13 +76,14 @@ def _time_unit(rec: Recording) -> tuple[str, float]:
 def _draw_sensor(ax: Any, rec: Recording, sensor: str, columns: list[int], divisor: float) -> None:
     times = rec.times() / divisor
     for order, column in enumerate(columns):
-        colour = _TRACE_COLOURS[order % len(_TRACE_COLOURS)]
-        for number, s in enumerate(rec.segments):
-            share = max(2, round(_MAX_POINTS * (s.stop - s.start) / len(rec.data)))
-            label = rec.spec.channels[column] if number == 0 else None
-            _draw_trace(ax, times[s.start : s.stop], rec.data[s.start : s.stop, column], share, colour, label)
-    for gap in rec.gaps:
-        ax.axvspan(gap.start_s / divisor, gap.stop_s / divisor, color=_GAP_COLOUR, linewidth=0, zorder=0)
+        style = {"color": _TRACE_COLOURS[order % len(_TRACE_COLOURS)], "label": rec.spec.channels[column]}
+        t, low, high = _trace(rec, times, column)
+        if len(rec.data) > _MAX_POINTS:
+            ax.fill_between(t, low, high, alpha=0.6, linewidth=0.8, **style)
+        else:
+            ax.plot(t, low, linewidth=0.8, marker=".", markersize=1.5, **style)
+    gaps = [(gap.start_s / divisor, (gap.stop_s - gap.start_s) / divisor) for gap in rec.gaps]
+    ax.broken_barh(gaps, (0, 1), transform=ax.get_xaxis_transform(), color=_GAP_COLOUR, linewidth=0, zorder=0)
     units = sorted({rec.spec.units[c] for c in columns})
     ax.set_ylabel(f"{sensor} ({'/'.join(units)})")
     ax.legend(loc="upper right", ncols=len(columns), fontsize=8, framealpha=0.7)
@@ -86,17 +91,20 @@ def _draw_sensor(ax: Any, rec: Recording, sensor: str, columns: list[int], divis
     ax.grid(alpha=0.25)
 
 
-def _draw_trace(ax: Any, t: Any, x: Any, points: int, colour: str, label: str | None) -> None:
-    if len(x) <= points:
-        ax.plot(t, x, color=colour, linewidth=0.7, label=label, marker="." if len(x) == 1 else None)
-        return
-    t, low, high = envelope(t, x, points // 2)
-    ax.fill_between(t, low, high, color=colour, alpha=0.55, linewidth=0.4, label=label)
+def _trace(rec: Recording, times: Floats, column: int) -> tuple[Floats, Floats, Floats]:
+    """Times and envelope of a channel, with a NaN after each segment so that no line crosses a gap."""
+    points = _MAX_POINTS / 2 if len(rec.data) > _MAX_POINTS else math.inf
+    parts = []
+    for s in rec.segments:
+        most = min(s.stop - s.start, max(2.0, points * (s.stop - s.start) / len(rec.data)))
+        parts += [envelope(times[s.start : s.stop], rec.data[s.start : s.stop, column], round(most)), (_BREAK,) * 3]
+    t, low, high = (np.concatenate(x) for x in zip(*parts, strict=True))
+    return t, low, high
 
 
 def envelope(
-    t: npt.NDArray[np.float64], x: npt.NDArray[np.float32], columns: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    t: Floats, x: npt.NDArray[np.float32], columns: int
+) -> tuple[Floats, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Minimum and maximum of a trace in about so many columns, each with the time of its first sample."""
     starts = np.unique(np.linspace(0, len(x), max(1, columns), endpoint=False).astype(np.int64))
     return t[starts], np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)
@@ -108,8 +116,9 @@ def _draw_track(ax: Any, rec: Recording, track: str, divisor: float) -> None:
 
     chosen = [a for a in rec.annotations if a.track == track]
     valued = [a for a in chosen if a.value is not None]
-    for a in valued:
-        ax.plot([a.start_s / divisor, a.stop_s / divisor], [a.value, a.value], color="#444444", linewidth=1.2)
+    if valued:
+        starts, stops, values = zip(*((a.start_s / divisor, a.stop_s / divisor, a.value) for a in valued), strict=True)
+        ax.hlines(values, starts, stops, color="#444444", linewidth=1.2)
     labels = sorted({a.label for a in chosen if a.label is not None})
     colours = colormaps["tab20"]
     for i, label in enumerate(labels):

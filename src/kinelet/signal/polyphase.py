@@ -35,8 +35,8 @@ def polyphase(data: FloatArray, ratio: float, n_out: int) -> FloatArray:
 
     A Kaiser-windowed sinc, flat to 0.8 of the smaller Nyquist frequency and -80 dB from there on, is applied at a
     fraction of small numbers near the ratio. The remaining error is taken out by starting each chunk of outputs at its
-    true position, so that it does not add up. Ends are continued by their last value: on real wrist recordings that gave
-    smaller errors at the ends than odd or even reflection, and it cannot overshoot where the rate goes up.
+    true position, so that it does not add up. Ends are continued by their last value: on real wrist recordings
+    that gave smaller errors at the ends than odd or even reflection.
 
     Args:
         data: Samples, shape ``(time, channel)``, float32.
