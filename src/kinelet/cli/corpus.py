@@ -32,7 +32,7 @@ def build(
 ) -> None:
     """Build a corpus from a folder of recordings, or a table with a card. Again: does only what changed."""
     from kinelet.cli.options import parse_options
-    from kinelet.corpus.build import find_sources
+    from kinelet.corpus.find import find_sources
 
     sources = find_sources(source, format=format, card=card, options=parse_options(options))
     _build(sources, out, rate, channels, calibrate, workers, json)
@@ -50,7 +50,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Add a public dataset, from its publisher's own layout."""
-    from kinelet.corpus.build import dataset_sources
+    from kinelet.corpus.find import dataset_sources
     from kinelet.datasets.download import fetch
     from kinelet.datasets.registry import get_dataset
     from kinelet.errors import BadOptionError
@@ -97,8 +97,8 @@ def _build(
 ) -> None:
     from kinelet.cli import output
     from kinelet.config import validate
-    from kinelet.corpus.build import BuildConfig
     from kinelet.corpus.build import build as run
+    from kinelet.corpus.process import BuildConfig
 
     given = {"rate_hz": rate, "channels": channels.split(",") if channels else None, "calibrate": calibrate}
     config = validate(BuildConfig, given, where="options")
