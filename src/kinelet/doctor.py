@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import NamedTuple
 
-CORE = ("torch", "numpy", "scipy", "pyarrow", "pydantic", "safetensors", "scikit-learn", "matplotlib", "actfast")
+CORE = ("torch", "numpy", "scipy", "pyarrow", "pydantic", "safetensors", "scikit-learn", "matplotlib")
 EXTRAS = {
     "tensorboard": "track",
     "sentence-transformers": "text",
