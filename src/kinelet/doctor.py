@@ -10,7 +10,19 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import NamedTuple
 
-CORE = ("torch", "numpy", "scipy", "pyarrow", "pydantic", "safetensors", "scikit-learn", "matplotlib")
+CORE = (
+    "torch",
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "pydantic",
+    "PyYAML",
+    "typer",
+    "rich",
+    "safetensors",
+    "scikit-learn",
+    "matplotlib",
+)
 EXTRAS = {
     "tensorboard": "track",
     "sentence-transformers": "text",
@@ -33,7 +45,7 @@ class Finding(NamedTuple):
 
 def examine() -> list[Finding]:
     """Examine the installation this interpreter sees."""
-    return [*_interpreter(), *_packages(), *_device(), *_threads(), *_disk()]
+    return [*_interpreter(), *_packages(), *_torch(), *_disk()]
 
 
 def _version(name: str) -> str | None:
@@ -59,6 +71,14 @@ def _packages() -> Iterator[Finding]:
     for name in ("torchvision", "torchaudio"):
         if version := _version(name):
             yield Finding(name, version, "wrong: not needed, and fails to load beside a CPU build of torch")
+
+
+def _torch() -> Iterator[Finding]:
+    try:
+        yield from _device()
+        yield from _threads()
+    except Exception as error:  # a broken torch must show up here, not end the examination
+        yield Finding("device", "-", f"wrong: torch cannot be used ({type(error).__name__}: {error}); install it again")
 
 
 def _device() -> Iterator[Finding]:

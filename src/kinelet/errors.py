@@ -12,7 +12,12 @@ class KineletError(Exception):
         what: What is wrong, with the offending value quoted.
         where: The file, option or object it was found in.
         remedy: What the user can do about it.
+
+    Attributes:
+        exit_status: What the command line exits with.
     """
+
+    exit_status = 2
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
         self.what, self.where, self.remedy = what, where, remedy

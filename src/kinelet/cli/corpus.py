@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ app = typer.Typer(help="Build a corpus, add a public dataset, or look inside one
 Out = Annotated[Path, typer.Option(help="Corpus folder.")]
 Rate = Annotated[float | None, typer.Option(help="Resample everything to this rate (Hz).")]
 Channels = Annotated[str | None, typer.Option(help="Channels to keep, for example acc_x,acc_y,acc_z.")]
-Workers = Annotated[int, typer.Option(help="Processes.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -27,23 +27,32 @@ def build(
     rate: Rate = None,
     channels: Channels = None,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="Calibrate accelerometers against gravity.")] = False,
+    nonwear: Annotated[str, typer.Option(help="keep, or drop: what was not worn becomes gaps.")] = "keep",
+    streams: Annotated[
+        bool, typer.Option("--streams", help="Store side streams (temperature, …) as recordings of their own.")
+    ] = False,
     workers: Workers = 1,
     json: Json = False,
 ) -> None:
-    """Build a corpus from a folder of recordings, or a table with a card. Again: does only what changed."""
+    """Build a corpus from a folder of recordings, or a table with a card.
+
+    Started again it does only what changed, or goes on where it was stopped. A file that cannot be read is listed with
+    its reason and stops nothing.
+    """
     from kinelet.cli.options import parse_options
     from kinelet.corpus.find import find_sources
 
     sources = find_sources(source, format=format, card=card, options=parse_options(options))
-    _build(sources, out, rate, channels, calibrate, workers, json)
+    given = {"rate_hz": rate, "channels": channels, "calibrate": calibrate, "nonwear": nonwear, "streams": streams}
+    _build(sources, out, given, workers, json)
 
 
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="Public dataset; see kinelet list datasets.")],
     out: Out,
-    raw: Annotated[Path | None, typer.Option(help="Folder with the publisher's files.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch from the publisher into --raw first.")] = False,
+    raw: Annotated[Path | None, typer.Option(help="Folder with the publisher's files; default raw/NAME.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch from the publisher into it first.")] = False,
     rate: Rate = None,
     channels: Channels = None,
     workers: Workers = 1,
@@ -51,17 +60,17 @@ def add(
 ) -> None:
     """Add a public dataset, from its publisher's own layout."""
     from kinelet.corpus.find import dataset_sources
-    from kinelet.datasets.download import fetch
+    from kinelet.datasets.download import fetch, instructions
     from kinelet.datasets.registry import get_dataset
-    from kinelet.errors import BadOptionError
+    from kinelet.errors import BadFileError
 
-    dataset = get_dataset(name)
+    dataset, raw = get_dataset(name), raw or Path("raw") / name
     if download:
-        raw = raw or Path("raw") / name
         fetch(dataset.card, raw)
-    if raw is None:
-        raise BadOptionError("no --raw folder given", where=name, remedy="Add --raw DIR, or --download to fetch it")
-    _build(dataset_sources(name, raw), out, rate, channels, False, workers, json)
+    if not dataset.find(raw):
+        remedy = instructions(dataset.card, raw)
+        raise BadFileError(f"no recordings of {dataset.card.title} here", where=str(raw), remedy=remedy)
+    _build(dataset_sources(name, raw), out, {"rate_hz": rate, "channels": channels}, workers, json)
 
 
 @app.command("info")
@@ -84,28 +93,26 @@ def info(
         output.as_json(found.as_dict())
     else:
         output.table(str(path), ("what", "value"), found.rows())
+        if plot is not None:
+            print(f"picture: {plot}")
 
 
-def _build(
-    sources: Iterable[Any],
-    out: Path,
-    rate: float | None,
-    channels: str | None,
-    calibrate: bool,
-    workers: int,
-    json: bool,
-) -> None:
+def _build(sources: Sequence[Any], out: Path, given: dict[str, Any], workers: int, json: bool) -> None:
     from kinelet.cli import output
     from kinelet.config import validate
     from kinelet.corpus.build import build as run
     from kinelet.corpus.process import BuildConfig
+    from kinelet.errors import BadFileError
+    from kinelet.progress import progress_bar
 
-    given = {"rate_hz": rate, "channels": channels.split(",") if channels else None, "calibrate": calibrate}
-    config = validate(BuildConfig, given, where="options")
-    summary = run(sources, out, config, workers=workers)
+    names = [c.strip() for c in given["channels"].split(",")] if given["channels"] else None
+    config = validate(BuildConfig, given | {"channels": names}, where="options")
+    with progress_bar(f"build {out}", len(sources), unit="sources") as progress:
+        summary = run(sources, out, config, workers=workers, progress=progress)
     if json:
         output.as_json(summary.as_dict())
     else:
         output.table(str(out), ("what", "value"), summary.rows())
     if not summary.recordings:
-        raise typer.Exit(2)
+        reason = summary.failures[0].reason if summary.failures else "the sources hold no recording"
+        raise BadFileError("nothing could be taken in", where=str(out), remedy=f"The first reason: {reason}")

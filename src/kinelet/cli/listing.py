@@ -2,32 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 
 def listing(
-    kind: Annotated[str, typer.Argument(help="encoders, methods, datasets, protocols, readers, or all.")] = "all",
+    kind: Annotated[
+        str, typer.Argument(help="encoders, methods, datasets, protocols, baselines, readers, or all.")
+    ] = "all",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List encoders, methods, datasets, protocols and readers."""
-    import kinelet as kl
+    """List encoders, methods, datasets, protocols, baselines and readers."""
     from kinelet.cli import output
     from kinelet.errors import BadOptionError
 
-    sources = {
-        "encoders": kl.list_encoders,
-        "methods": kl.list_methods,
-        "datasets": kl.list_datasets,
-        "protocols": kl.list_protocols,
-        "readers": kl.list_readers,
-    }
-    if kind != "all" and kind not in sources:
-        raise BadOptionError(f"nothing called {kind!r} to list", remedy=f"Choose from all, {', '.join(sources)}")
-    found = {name: list(source()) for name, source in sources.items() if kind in ("all", name)}
+    if kind != "all" and kind not in _SOURCES:
+        raise BadOptionError(f"nothing called {kind!r} to list", remedy=f"Choose from all, {', '.join(_SOURCES)}")
+    found = {name: source() for name, source in _SOURCES.items() if kind in ("all", name)}
     if json:
         output.as_json(found)
         return
-    for name, members in found.items():
-        print(f"{name}: {', '.join(members)}")
+    width = max(len(name) for members in found.values() for name in members)
+    for title, members in found.items():
+        print(f"{title}:")
+        for name, told in members.items():
+            print(f"  {name:<{width}}  {told}")
+
+
+def _encoders() -> dict[str, str]:
+    from kinelet.encoders.registry import ENCODERS
+
+    return {e.name: f"{e.title}; {e.parameters:,} parameters, {e.dim} dimensions" for e in ENCODERS.values()}
+
+
+def _methods() -> dict[str, str]:
+    from kinelet.methods.registry import METHODS
+
+    return {m.name: f"{m.title} ({m.paper})" for m in METHODS.values()}
+
+
+def _datasets() -> dict[str, str]:
+    from kinelet.datasets.registry import get_dataset, list_datasets
+
+    cards = (get_dataset(name).card for name in list_datasets())
+    return {c.name: f"{c.title}; {c.people} people; {c.licence}" for c in cards}
+
+
+def _protocols() -> dict[str, str]:
+    from kinelet.evaluate.registry import PROTOCOLS
+
+    return {p.name: f"{p.title} (for {' and '.join(p.kinds)})" for p in PROTOCOLS.values()}
+
+
+def _baselines() -> dict[str, str]:
+    from kinelet.evaluate.baselines import BASELINES
+
+    return {b.name: b.title for b in BASELINES.values()}
+
+
+def _readers() -> dict[str, str]:
+    from kinelet.readers.registry import READERS
+
+    return {r.name: r.title for r in READERS.values()}
+
+
+_SOURCES: dict[str, Callable[[], dict[str, str]]] = {
+    "encoders": _encoders,
+    "methods": _methods,
+    "datasets": _datasets,
+    "protocols": _protocols,
+    "baselines": _baselines,
+    "readers": _readers,
+}

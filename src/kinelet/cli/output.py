@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -11,22 +12,30 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """Print a table on standard output."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    shown = Table(title=title, title_justify="left", title_style="bold")
+    shown = Table(title=Text(title, style="bold"), title_justify="left")
     for name in columns:
         shown.add_column(name, overflow="fold")
     for row in rows:
-        shown.add_row(*(str(cell) for cell in row))
-    Console(soft_wrap=False).print(shown)
+        # As Text, because square brackets in file names and intervals are no markup.
+        shown.add_row(*(Text(str(cell)) for cell in row))
+    Console(highlight=False).print(shown)
 
 
 def as_json(value: Any) -> None:
-    """Print one JSON document on standard output."""
-    print(json.dumps(value, indent=2, default=_plain))
+    """Print one JSON document on standard output; numbers that are not finite become null."""
+    print(json.dumps(_plain(value), indent=2, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:
     for convert in ("tolist", "model_dump", "isoformat", "_asdict"):
         if hasattr(value, convert):
-            return getattr(value, convert)()
-    return str(value)
+            return _plain(getattr(value, convert)())
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

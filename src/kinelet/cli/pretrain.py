@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -20,25 +21,35 @@ def pretrain(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Pretrain an encoder on the windows of one or more corpora, without labels."""
+    """Pretrain an encoder on recordings without labels.
+
+    Several processes: start it under torchrun, with the same arguments.
+    """
     from kinelet.cli import output
     from kinelet.config import apply_overrides, load_yaml, validate
     from kinelet.corpus.corpus import Corpus
     from kinelet.errors import BadOptionError
     from kinelet.progress import progress_bar
+    from kinelet.train import distributed
     from kinelet.train.pretrain import PretrainConfig
     from kinelet.train.pretrain import pretrain as run
 
     if not corpus:
         raise BadOptionError("no corpus given", remedy="Add --corpus DIR; kinelet corpus build makes one")
     recipe = apply_overrides(load_yaml(config) if config else {}, [f"method={method}", *(overrides or [])])
-    if hold_out:
-        recipe.setdefault("data", {})["hold_out"] = hold_out
     resolved = validate(PretrainConfig, recipe, where=str(config or "options"))
-    with progress_bar(f"pretrain {method}", resolved.train.steps, unit="steps") as progress:
+    # Those that the recipe holds out stay held out.
+    held = tuple(dict.fromkeys([*resolved.data.hold_out, *(hold_out or [])]))
+    resolved = resolved.model_copy(update={"data": resolved.data.model_copy(update={"hold_out": held})})
+    # Under torchrun only the first process speaks.
+    first = os.environ.get("RANK", "0") == "0"
+    with progress_bar(f"pretrain {method}", resolved.train.steps, unit="steps", shown=first) as progress:
         encoder = run([Corpus.open(c) for c in corpus], out, resolved, resume=resume, progress=progress)
+    distributed.leave(distributed.join(resolved.train.device))
+    if not first:
+        return
     if json:
-        output.as_json({"model": str(out / "model"), "dim": encoder.dim, "card": encoder.card})
+        output.as_json({"model": out / "model", "dim": encoder.dim, "card": encoder.card})
     else:
         people = encoder.card["pretrain_people"]
         print(f"{out / 'model'}: {resolved.encoder.name}, {encoder.dim} dimensions, trained on {people} people")

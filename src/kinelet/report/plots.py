@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -156,4 +157,14 @@ def _svg(fig: Any) -> str:
     fig.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     plt.close(fig)
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    return _plain(text[text.index("<svg") :])
+
+
+def _plain(svg: str) -> str:
+    """Leave out what a picture inside a page does not need: metadata, namespaces, names of groups.
+
+    Two pictures on one page would otherwise repeat the same names, and the namespaces are web addresses.
+    """
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
+    return re.sub(r'<g id="[^"]*"', "<g", svg)

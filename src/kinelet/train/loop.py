@@ -31,6 +31,8 @@ BatchSource = Callable[[int, int], Iterator[Mapping[str, Any]]]
 class InterruptedRunError(KineletError):
     """The run was asked to stop; its checkpoint is written."""
 
+    exit_status = 130
+
 
 class DivergedError(KineletError):
     """The loss is no longer a finite number."""

@@ -91,7 +91,9 @@ def pretrain(
     Raises:
         BadOptionError: if ``out`` holds another run, or the corpora cannot be trained on.
     """
-    views = [_windows(c, config.data) for c in ([corpora] if isinstance(corpora, Corpus) else corpora)]
+    parts = [corpora] if isinstance(corpora, Corpus) else list(corpora)
+    _require_known(config.data.hold_out, parts)
+    views = [_windows(c, config.data) for c in parts]
     return pretrain_windows(views, out, config, resume=resume, progress=progress)
 
 
@@ -138,16 +140,26 @@ def pretrain_windows(
     return trained
 
 
-def _windows(corpus: Corpus, data: DataConfig) -> Windows:
-    windows = corpus.windows(data.window_s, data.hop_s, channels=data.channels)
-    unknown = sorted(set(data.hold_out) - set(corpus.subjects))
+def _require_known(hold_out: Sequence[str], corpora: Sequence[Corpus]) -> None:
+    """A misspelt name would let a person through who must not be trained on."""
+    people = sorted(set().union(*(c.subjects for c in corpora)))
+    unknown = sorted(set(hold_out) - set(people))
     if unknown:
+        shown = ", ".join(people[:10]) + (f" … ({len(people)} in all)" if len(people) > 10 else "")
         raise BadOptionError(
-            f"hold_out names {unknown}, who are not in the corpus",
-            where=str(corpus.path),
-            remedy=f"People here: {', '.join(corpus.subjects[:10])}",
+            f"hold_out names {', '.join(unknown)}, who {'is' if len(unknown) == 1 else 'are'} in no corpus",
+            where=", ".join(str(c.path) for c in corpora),
+            remedy=f"People here: {shown}",
         )
-    return windows.of([s for s in corpus.subjects if s not in data.hold_out])
+
+
+def _windows(corpus: Corpus, data: DataConfig) -> Windows:
+    rest = [s for s in corpus.subjects if s not in data.hold_out]
+    if not rest:
+        raise BadOptionError(
+            "nobody is left to train on", where=str(corpus.path), remedy="Hold out fewer people, or leave it out"
+        )
+    return corpus.windows(data.window_s, data.hop_s, channels=data.channels).of(rest)
 
 
 def _common_spec(views: Sequence[Windows]) -> SignalSpec:
@@ -182,7 +194,11 @@ def _prepare(folder: Path, fingerprint: str, resume: bool) -> None:
         return
     if not resume:
         raise BadOptionError("holds a run already", where=str(folder), remedy="Add --resume, or choose another --out")
-    if state is not None and state.get("config") != fingerprint:
+    if state is None:
+        raise BadOptionError(
+            "holds a model but no checkpoint to go on from", where=str(folder), remedy="Choose another --out"
+        )
+    if state.get("config") != fingerprint:
         raise BadOptionError(
             "its checkpoint belongs to another configuration or corpus",
             where=str(folder),
