@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kinelet.errors import SpecMismatchError
 from kinelet.signal import convert
-from kinelet.signal.units import canonical_unit, is_acceleration, unit_factor
+from kinelet.signal.units import canonical_unit, quantity, unit_factor
 
 ACCELERATION = ["g", "mg", "m/s^2"]
 ANGULAR = ["rad/s", "deg/s"]
@@ -70,6 +70,8 @@ def test_result_is_float32_of_the_same_shape() -> None:
     assert (out.dtype, out.shape) == (np.float32, (4, 3))
 
 
-@pytest.mark.parametrize(("unit", "answer"), [("g", True), ("m/s²", True), ("deg/s", False), ("degC", False)])
-def test_is_acceleration(unit: str, answer: bool) -> None:
-    assert is_acceleration(unit) is answer
+@pytest.mark.parametrize(
+    ("unit", "answer"), [("g", "acceleration"), ("m/s²", "acceleration"), ("dps", "angular rate"), ("degC", None)]
+)
+def test_quantity(unit: str, answer: str | None) -> None:
+    assert quantity(unit) == answer

@@ -131,9 +131,10 @@ def keep_apart(time_s: Times, least_s: float) -> Times:
 
 
 def typical_period_s(time_s: Times, nominal_rate: float) -> float:
-    """Sample period of one segment that lost samples do not move: median over intervals of about 100 samples."""
+    """Sample period of one segment that lost samples do not move: median over intervals of about 100 samples.
+
+    The nominal period where hardly any time passes, less than a thousandth of what should.
+    """
     lag = min(len(time_s) - 1, max(1, min(100, len(time_s) // 4)))
-    if lag < 1:
-        return 1.0 / nominal_rate
-    period = float(np.median(time_s[lag:] - time_s[:-lag])) / lag
-    return period if period > 0 else 1.0 / nominal_rate
+    period = float(np.median(time_s[lag:] - time_s[:-lag])) / lag if lag else 0.0
+    return period if period * nominal_rate > 1e-3 else 1.0 / nominal_rate

@@ -12,7 +12,7 @@ from kinelet.signal.recording import Recording
 from kinelet.signal.resample import measured_rate
 from kinelet.signal.spec import ACC
 from kinelet.signal.stillness import still_points
-from kinelet.signal.units import is_acceleration
+from kinelet.signal.units import quantity
 
 _WARN_PART = 1e-3
 """Part of clipped samples, or of time stuck, above which a warning is given."""
@@ -142,7 +142,11 @@ def _no_acceleration(rec: Recording) -> str:
     if not set(ACC) <= set(rec.spec.channels):
         return "no three-axis accelerometer"
     units = {u for c, u in zip(rec.spec.channels, rec.spec.units, strict=True) if c in ACC}
-    return "" if all(is_acceleration(u) for u in units) else f"unit {'/'.join(sorted(units))} is not of acceleration"
+    return (
+        ""
+        if all(quantity(u) == "acceleration" for u in units)
+        else f"unit {'/'.join(sorted(units))} is not of acceleration"
+    )
 
 
 def _clock_remarks(rec: Recording, rate: float, nominal: float) -> dict[str, str]:

@@ -8,14 +8,14 @@ import numpy.typing as npt
 from kinelet.signal.recording import Recording
 from kinelet.signal.spec import ACC_UNIT, GYR_UNIT
 from kinelet.signal.stillness import STILL_SD_G, acc_columns, acc_factors, window_stats
-from kinelet.signal.units import STANDARD_GRAVITY, is_acceleration, unit_factor
+from kinelet.signal.units import STANDARD_GRAVITY, quantity, unit_factor
 
 _SHORT_S = 60.0
 """Recordings shorter than this are looked at in windows of 1 s instead of 10 s."""
 _CLIP_LEAST_G = 1.5
 """A sensor at rest may dwell at its largest value, so that acceleration below this is never taken as clipped."""
-_MOVES = {"acc": (ACC_UNIT, 0.1), "gyr": (GYR_UNIT, 0.2)}
-"""Range within a window above which a sensor moves, by the first part of its channels' names."""
+_MOVES = {"acceleration": (ACC_UNIT, 0.1), "angular rate": (GYR_UNIT, 0.2)}
+"""Range within a window above which a sensor moves, by what it measures."""
 _NORM_SAMPLES = 1_000_000
 _NORM_GUESSES = (
     (STANDARD_GRAVITY, "looks like m/s^2 that is called g"),
@@ -34,7 +34,7 @@ def clipped_parts(rec: Recording) -> dict[str, float]:
 
 def _clipped(rec: Recording, column: int) -> float:
     x, unit = rec.data[:, column], rec.spec.units[column]
-    least = _CLIP_LEAST_G / unit_factor(unit, ACC_UNIT) if is_acceleration(unit) else 0.0
+    least = _CLIP_LEAST_G / unit_factor(unit, ACC_UNIT) if quantity(unit) == "acceleration" else 0.0
     low, high = float(x.min()), float(x.max())
     if low == high:
         return 0.0
@@ -61,19 +61,17 @@ def stuck_parts(rec: Recording) -> dict[str, float]:
         if len(rec.data) > 1 and bool((rec.data[:, i] == rec.data[0, i]).all()):
             out[name] = 1.0
         elif kin and len(stats.span):
-            moves = (stats.span[:, kin] > _moves_at(rec, name, kin)).any(axis=1)
+            moves = (stats.span[:, kin] > [_moves_at(rec.spec.units[j]) for j in kin]).any(axis=1)
             out[name] = float(np.mean((stats.span[:, i] == 0) & moves))
         else:
             out[name] = 0.0
     return out
 
 
-def _moves_at(rec: Recording, name: str, columns: list[int]) -> npt.NDArray[np.float64]:
-    """Range above which each of the columns counts as moving, in its unit; infinite for other than motion sensors."""
-    if (sensor := name.split("_")[0]) not in _MOVES:
-        return np.full(len(columns), np.inf)
-    unit, least = _MOVES[sensor]
-    return np.array([least * unit_factor(unit, rec.spec.units[c]) for c in columns])
+def _moves_at(unit: str) -> float:
+    """Range above which a channel in this unit counts as moving; infinite for other than motion sensors."""
+    base, least = _MOVES.get(quantity(unit) or "", (unit, np.inf))
+    return least * unit_factor(base, unit)
 
 
 def _window_s(rec: Recording) -> float:

@@ -39,9 +39,14 @@ def canonical_unit(unit: str) -> str:
     return _SPELLINGS.get(unit.strip(), unit.strip())
 
 
-def is_acceleration(unit: str) -> bool:
-    """Whether a unit is a known one of acceleration."""
-    return _UNITS.get(canonical_unit(unit), ("", 0.0))[0] == "acceleration"
+def quantity(unit: str) -> str | None:
+    """What a unit measures, ``acceleration`` or ``angular rate``; ``None`` for unknown units.
+
+    >>> quantity("deg/s")
+    'angular rate'
+    """
+    known = _UNITS.get(canonical_unit(unit))
+    return known[0] if known else None
 
 
 def unit_factor(from_unit: str, to_unit: str) -> float:
