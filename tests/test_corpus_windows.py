@@ -66,7 +66,9 @@ def test_recordings_of_both_integer_types_gather_together(gappy):
 @given(data=st.data(), purity=st.sampled_from([0.3, 0.5, 0.75, 1.0]), n=st.integers(2, 60))
 def test_labels_are_those_of_counting_samples(tmp_path_factory, data, purity, n):
     edges = sorted(data.draw(st.lists(st.integers(0, 200), min_size=2, max_size=8, unique=True)))
-    labels = data.draw(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=len(edges) - 1, max_size=len(edges) - 1))
+    labels = data.draw(
+        st.lists(st.sampled_from(["a", "b", "c", None]), min_size=len(edges) - 1, max_size=len(edges) - 1)
+    )
     runs = [(a, b, x) for a, b, x in zip(edges, edges[1:], labels, strict=False) if x is not None]
     marks = tuple(Annotation(a / RATE, b / RATE, label=x) for a, b, x in runs)
     corpus = corpus_of(tmp_path_factory.mktemp("labels"), recording(n=200, annotations=marks))
@@ -86,7 +88,9 @@ def test_overlapping_annotations_of_one_class_count_once(tmp_path):
 
 
 def test_labels_are_not_carried_over_a_gap(tmp_path):
-    rec = with_gaps([50, 50], gap_s=10.0, annotations=(Annotation(0.0, 1.0, label="a"), Annotation(11.0, 12.0, label="b")))
+    rec = with_gaps(
+        [50, 50], gap_s=10.0, annotations=(Annotation(0.0, 1.0, label="a"), Annotation(11.0, 12.0, label="b"))
+    )
     windows = corpus_of(tmp_path, rec).windows(1.0)
     assert [windows.classes[i] for i in windows.label] == ["a", "b"]
 
