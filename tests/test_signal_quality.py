@@ -209,6 +209,12 @@ def test_the_shortest_recordings_have_a_report(n: int) -> None:
     assert quality_report(Recording(data, imu_spec(30.0), "P1", "short")).n_samples == n
 
 
+def test_samples_that_are_not_finite_are_counted_and_spoil_nothing(worn: Recording) -> None:
+    worn.data[[5, 70], [0, 2]] = np.nan
+    report = quality_report(worn)
+    assert report.warnings == ("2 of 9000 samples have NaN or infinity",) and report.norm_plausible
+
+
 # Table
 
 

@@ -68,7 +68,7 @@ def test_every_trial_of_umafall_is_handled(shared_data: Path) -> None:
     assert abs(np.median(lost)) < 0.005 and max(lost) < 0.1
 
 
-def test_a_day_with_an_empatica_is_calibrated(shared_data: Path) -> None:
+def test_an_hour_with_an_empatica_is_calibrated(shared_data: Path) -> None:
     from kinelet.readers.registry import read
 
     found = calibrate(read(shared_data / "devices" / "empatica_e4_S01"))[1]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from kinelet.signal.calibrate import MIN_WINDOWS, REACH_G, sphere_error_mg
 from kinelet.signal.nonwear import Wear, assess_wear
 from kinelet.signal.quality_measures import clipped_parts, median_norm, norm_remark, stuck_parts
@@ -110,7 +112,7 @@ def quality_report(rec: Recording) -> QualityReport:
         warnings=rec.warnings,
         remarks=remarks,
     )
-    return replace(report, warnings=rec.warnings + _warnings(report))
+    return replace(report, warnings=rec.warnings + _not_finite(rec) + _warnings(report))
 
 
 def _drift_ppm(rec: Recording, rate: float, nominal: float, remarks: dict[str, str]) -> float | None:
@@ -159,6 +161,11 @@ def _clock_remarks(rec: Recording, rate: float, nominal: float) -> dict[str, str
         reasons = Counter(g.reason for g in rec.gaps)
         remarks["gaps"] = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
     return remarks
+
+
+def _not_finite(rec: Recording) -> tuple[str, ...]:
+    bad = int((~np.isfinite(rec.data)).any(axis=1).sum())
+    return (f"{bad} of {len(rec.data)} samples have NaN or infinity",) if bad else ()
 
 
 def _warnings(report: QualityReport) -> tuple[str, ...]:

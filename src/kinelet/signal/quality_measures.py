@@ -35,7 +35,7 @@ def clipped_parts(rec: Recording) -> dict[str, float]:
 def _clipped(rec: Recording, column: int) -> float:
     x, unit = rec.data[:, column], rec.spec.units[column]
     least = _CLIP_LEAST_G / unit_factor(unit, ACC_UNIT) if quantity(unit) == "acceleration" else 0.0
-    low, high = float(x.min()), float(x.max())
+    low, high = float(np.fmin.reduce(x)), float(np.fmax.reduce(x))
     if low == high:
         return 0.0
     count = sum(_in_runs(x == end) for end in (low, high) if abs(end) >= least)
@@ -84,11 +84,12 @@ def median_norm(rec: Recording) -> float:
     stats = window_stats(rec, _window_s(rec), columns)
     # In a wrong unit the limit for stillness is wrong too: it is taken relative to the norm.
     norm = np.linalg.norm(stats.mean * factors, axis=1)
-    still = (stats.sd * factors < STILL_SD_G * np.maximum(norm, 1.0)[:, None]).all(axis=1)
+    with np.errstate(invalid="ignore"):
+        still = (stats.sd * factors < STILL_SD_G * np.maximum(norm, 1.0)[:, None]).all(axis=1)
     if still.any():
         return float(np.median(norm[still]))
     step = max(1, len(rec.data) // _NORM_SAMPLES)
-    return float(np.median(np.linalg.norm(rec.data[::step, columns] * factors, axis=1)))
+    return float(np.nanmedian(np.linalg.norm(rec.data[::step, columns] * factors, axis=1)))
 
 
 def norm_remark(norm: float, gravity: bool) -> str:
