@@ -25,7 +25,7 @@ import torch
 
 from kinelet.config import apply_overrides, load_yaml, validate
 from kinelet.corpus.build import build
-from kinelet.corpus.corpus import Corpus, union
+from kinelet.corpus import Corpus, union
 from kinelet.corpus.process import BuildConfig
 from kinelet.corpus.find import dataset_sources
 from kinelet.corpus.sources import FileSource

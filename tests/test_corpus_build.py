@@ -8,13 +8,14 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from corpus_tools import PLAIN, corpus_of, people, recording
 from rich.console import Console
 
+from corpus_tools import PLAIN, corpus_of, people, recording
 from kinelet.corpus import BuildConfig, Corpus, build
 from kinelet.corpus.lock import build_lock
 from kinelet.corpus.sources import MemorySource
@@ -226,7 +227,7 @@ def test_progress_is_told_after_each_source(tmp_path):
 
 def test_the_summary_table_names_figures_and_failures(tmp_path):
     summary = build(sources(tmp_path / "raw", a="1", b="oops"), tmp_path / "out", PLAIN)
-    console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console = Console(width=120, record=True, file=StringIO())
     console.print(summary.table())
     text = console.export_text()
     assert "failed: b" in text and "oops" in text and "people" in text

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpus_tools import PLAIN, samples
 
+from corpus_tools import PLAIN, samples
 from kinelet.corpus import BuildConfig, Corpus, build
 from kinelet.corpus.build import dataset_sources, find_sources
 from kinelet.errors import BadFileError, BadOptionError

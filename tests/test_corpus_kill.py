@@ -2,48 +2,69 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from corpus_tools import PLAIN, people
 
+from corpus_tools import PLAIN, people
 from kinelet.corpus import Corpus, build
 
+# Forks one build after the other and kills each with SIGKILL: at its n-th rename of a finished file (renames are
+# where the state on disk changes), or after so many seconds, wherever it is then.
 SCRIPT = """
-import sys
-sys.path.insert(0, sys.argv[2])
+import json, os, pathlib, signal, sys, time
+sys.path.insert(0, sys.argv[1])
 from corpus_tools import PLAIN, people
 from kinelet.corpus import build
-from kinelet.corpus import commit
-print("go", flush=True)
-build(people(20), sys.argv[1], PLAIN)
+
+def die_at(rename):
+    original = pathlib.Path.replace
+    count = 0
+    def replace(self, target):
+        nonlocal count
+        count += 1
+        if count == rename:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(self, target)
+    pathlib.Path.replace = replace
+
+ends = []
+for out, rename, after_s in json.loads(sys.argv[2]):
+    child = os.fork()
+    if child == 0:
+        if rename:
+            die_at(rename)
+        build(people(20), out, PLAIN)
+        os._exit(0)
+    if after_s:
+        time.sleep(after_s)
+        os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    ends.append(os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL)
+print(json.dumps(ends))
 """
 
-# Each entry kills the process just before (or after) one rename of a finished file, which is where states change.
-KILL_AT_RENAME = """
-import os, pathlib, signal
-left = int(sys.argv[3])
-rename = pathlib.Path.replace
-def replace(self, target):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return rename(self, target)
-pathlib.Path.replace = replace
-"""
+# 40 recordings: samples, annotations and record of each (120 renames), then two tables, failures and corpus.json.
+RENAMES = [1, 2, 3, 62, 120, 121, 122, 123, 124]
+MOMENTS = [0.01, 0.05, 0.2]
 
 
-def run(out: Path, *extra: str, prelude: str = "") -> subprocess.Popen[str]:
-    code = SCRIPT.replace('print("go"', prelude + 'print("go"')
-    here = str(Path(__file__).parent)
-    return subprocess.Popen([sys.executable, "-c", code, str(out), here, *extra], stdout=subprocess.PIPE, text=True)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("killed")
+    rebuilt = folder / "rebuilt"
+    build(people(20), rebuilt, PLAIN.model_copy(update={"rate_hz": 25.0}))
+    jobs = [(str(folder / f"rename {n}"), n, 0) for n in RENAMES]
+    jobs += [(str(folder / f"moment {s}"), 0, s) for s in MOMENTS]
+    jobs += [(str(rebuilt), 60, 0), (str(folder / "half"), 62, 0)]
+    arguments = [sys.executable, "-c", SCRIPT, str(Path(__file__).parent), json.dumps(jobs)]
+    ends = json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
+    assert all(end for end, job in zip(ends, jobs, strict=True) if job[1])
+    return {Path(job[0]).name: Path(job[0]) for job in jobs}
 
 
 @pytest.fixture(scope="module")
@@ -53,41 +74,22 @@ def whole(tmp_path_factory) -> Path:
     return out
 
 
-def check(out: Path, whole: Path) -> None:
+@pytest.mark.parametrize("name", [*(f"rename {n}" for n in RENAMES), *(f"moment {s}" for s in MOMENTS)])
+def test_a_killed_build_is_finished_as_if_it_had_never_been(killed, whole, name):
+    out = killed[name]
     build(people(20), out, PLAIN)
-    for name in ("manifest.parquet", "annotations.parquet"):
-        assert pq.read_table(out / name).equals(pq.read_table(whole / name))
+    for table in ("manifest.parquet", "annotations.parquet"):
+        assert pq.read_table(out / table).equals(pq.read_table(whole / table))
     files = [sorted(p.name for p in folder.rglob("*") if p.is_file()) for folder in (out, whole)]
     assert files[0] == files[1]
 
 
-# 40 recordings: samples, annotations and record of each (120 renames), then the tables, failures and corpus.json.
-@pytest.mark.parametrize("rename", [1, 3, 62, 122, 123, 124])
-def test_killed_at_a_rename(tmp_path, whole, rename):
-    process = run(tmp_path, str(rename), prelude=KILL_AT_RENAME)
-    assert process.wait() == -signal.SIGKILL
-    check(tmp_path, whole)
-
-
-@pytest.mark.parametrize("after_s", [0.01, 0.08])
-def test_killed_at_a_moment_of_its_own(tmp_path, whole, after_s):
-    process = run(tmp_path)
-    assert process.stdout is not None and process.stdout.readline() == "go\n"
-    time.sleep(after_s)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    check(tmp_path, whole)
-
-
-def test_a_corpus_stays_readable_while_a_rebuild_is_killed_half_way(tmp_path):
-    build(people(20), tmp_path, PLAIN.model_copy(update={"rate_hz": 25.0}))
-    process = run(tmp_path, "60", prelude=KILL_AT_RENAME)
-    process.wait()
-    corpus = Corpus.open(tmp_path)
+def test_a_corpus_stays_readable_while_a_rebuild_is_killed_half_way(killed):
+    corpus = Corpus.open(killed["rebuilt"])
+    assert corpus.spec.rate_hz == 25.0
     assert all(len(corpus.recording(r.id).data) == r.n_samples for r in corpus.recordings)
 
 
-def test_what_was_finished_is_not_done_again(tmp_path):
-    run(tmp_path, "62", prelude=KILL_AT_RENAME).wait()
-    summary = build(people(20), tmp_path, PLAIN)
+def test_what_was_finished_is_not_done_again(killed):
+    summary = build(people(20), killed["half"], PLAIN)
     assert (summary.unchanged, summary.built) == (20, 20)

@@ -6,8 +6,8 @@ import threading
 
 import numpy as np
 import pytest
-from corpus_tools import corpus_of, people
 
+from corpus_tools import corpus_of, people
 from kinelet.corpus import Windows
 from kinelet.corpus.loader import iterate_batches
 from kinelet.corpus.samplers import MixSampler, RandomSampler, SequenceSampler

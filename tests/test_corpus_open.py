@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
+from io import StringIO
 from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
-from corpus_tools import corpus_of, people, recording, with_gaps
 from rich.console import Console
 
+from corpus_tools import corpus_of, people, recording, with_gaps
 from kinelet.corpus import BuildConfig, Corpus, build, union
 from kinelet.corpus.picture import MAX_PEOPLE, picture
 from kinelet.corpus.sources import MemorySource
@@ -211,7 +211,7 @@ def test_info_counts_gaps_and_values(tmp_path):
 
 def test_info_is_a_table_and_json(mixed):
     info = mixed.info()
-    console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console = Console(width=200, record=True, file=StringIO())
     console.print(info.table())
     text = console.export_text()
     assert all(name in text and value in text for name, value in info.rows())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from corpus_tools import PLAIN, recording, with_gaps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpus_tools import PLAIN, recording, with_gaps
 from kinelet.corpus import BuildConfig
 from kinelet.corpus.process import choose_channels, drop_not_finite, keep_samples, prepare
 from kinelet.errors import BadFileError, SpecMismatchError
@@ -113,7 +113,7 @@ def test_calibration_says_why_it_was_not_done():
 
 def test_non_wear_is_dropped_on_demand():
     rate = 10.0
-    moving = np.random.default_rng(0).normal(0, 0.3, (int(2 * 3600 * rate), 3)) + [0, 0, 1]
+    moving = np.random.default_rng(0).normal([0, 0, 1], 0.3, (int(2 * 3600 * rate), 3))
     still = np.tile([0, 0, 1.0], (int(3 * 3600 * rate), 1))
     rec = recording(spec=imu_spec(rate), data=np.r_[moving, still, moving].astype(np.float32))
     out = prepare(rec, BuildConfig(nonwear="drop", quality=False)).recording

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from corpus_tools import corpus_of, recording
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corpus_tools import corpus_of, recording
 from kinelet.corpus import Split, holdout, kfold, leave_one_subject_out, official
 from kinelet.errors import BadOptionError
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from corpus_tools import corpus_of, recording, samples, with_gaps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpus_tools import corpus_of, recording, samples, with_gaps
 from kinelet.corpus.quantise import estimate_step, quantise
 from kinelet.corpus.store import open_samples, read_head, safe_name, write_recording
 from kinelet.errors import BadFileError
@@ -140,9 +139,9 @@ def test_samples_are_memory_mapped_and_read_only(tmp_path):
 
 def test_open_recordings_hold_no_file_descriptors(tmp_path):
     rows = [write_recording(recording(f"r{i}", n=10), tmp_path) for i in range(20)]
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     kept = [open_samples(tmp_path / row["file"]) for row in rows]
-    assert len(os.listdir("/proc/self/fd")) == before and len(kept) == 20
+    assert len(list(Path("/proc/self/fd").iterdir())) == before and len(kept) == 20
 
 
 @pytest.mark.parametrize("content", [b"", b"ARROW1 but not really", b"\0" * 2000])

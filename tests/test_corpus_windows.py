@@ -6,10 +6,10 @@ import pickle
 
 import numpy as np
 import pytest
-from corpus_tools import corpus_of, people, recording, with_gaps
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from corpus_tools import corpus_of, people, recording, with_gaps
 from kinelet.corpus import Corpus
 from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.signal.recording import Annotation

@@ -1,9 +1,10 @@
 """Recordings of many people on disk, windows of them, batches of windows, and splits of people."""
 
 from kinelet.corpus.build import build
-from kinelet.corpus.corpus import Corpus, union
+from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.process import BuildConfig
 from kinelet.corpus.splits import Split, holdout, kfold, leave_one_subject_out, official
+from kinelet.corpus.union import union
 from kinelet.corpus.windows import Windows
 
 __all__ = [

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +17,9 @@ from kinelet.corpus.commit import CORPUS
 from kinelet.corpus.manifest import RecordingInfo, annotations_of, info_from_row, read_tables
 from kinelet.corpus.quantise import IntArray
 from kinelet.corpus.records import RECORDINGS
+from kinelet.corpus.specs import common_spec
 from kinelet.corpus.store import FORMAT, open_samples
-from kinelet.errors import BadFileError, BadOptionError, SpecMismatchError
+from kinelet.errors import BadFileError, BadOptionError
 from kinelet.signal.recording import Recording
 from kinelet.signal.spec import SignalSpec
 
@@ -250,86 +249,3 @@ class Corpus:
     def __getstate__(self) -> dict[str, Any]:
         # Memory maps do not travel between processes; they are opened again there.
         return {**self.__dict__, "_samples": {}}
-
-
-def common_spec(
-    recordings: Sequence[RecordingInfo], *, channels: Sequence[str] | None = None, where: str = "corpus"
-) -> SignalSpec:
-    """The one spec of recordings, restricted to ``channels`` if given.
-
-    Raises:
-        BadOptionError: if there are no recordings.
-        SpecMismatchError: if they differ, naming how and the remedy.
-    """
-    if not recordings:
-        raise BadOptionError("the corpus holds no recordings", where=where, remedy="See failed.jsonl for the reasons")
-    specs = Counter(_restricted(r, channels) for r in recordings)
-    rates = Counter(s.rate_hz for s in specs.elements())
-    if len(rates) > 1:
-        listed = ", ".join(f"{rate:g} Hz ({n} recordings)" for rate, n in sorted(rates.items()))
-        raise SpecMismatchError(
-            f"recordings have different rates: {listed}",
-            where=where,
-            remedy="Build the corpus with one rate (--rate), or take a part with Corpus.select(rate_hz=…)",
-        )
-    first = next(iter(specs))
-    for field in ("channels", "units", "gravity"):
-        values = sorted({str(getattr(s, field)) for s in specs})
-        if len(values) > 1:
-            raise SpecMismatchError(
-                f"recordings have different {field}: {' and '.join(values)}",
-                where=where,
-                remedy="Name the channels to use (channels=…), or take a part with Corpus.select(…)",
-            )
-    return first if len(specs) == 1 else first.replace(site=None)
-
-
-def _restricted(info: RecordingInfo, channels: Sequence[str] | None) -> SignalSpec:
-    if channels is None:
-        return info.spec
-    units = dict(zip(info.spec.channels, info.spec.units, strict=True))
-    missing = [c for c in channels if c not in units]
-    if missing:
-        raise SpecMismatchError(
-            f"has no channel {', '.join(missing)}; it has {', '.join(units)}",
-            where=f"recording {info.id!r}",
-            remedy="Choose channels that all recordings have, or take a part with Corpus.select(channels=…)",
-        )
-    return info.spec.replace(channels=tuple(channels), units=tuple(units[c] for c in channels))
-
-
-def union(corpora: Iterable[Corpus], *, same_people: bool = False) -> Corpus:
-    """Several corpora as one; nothing is copied.
-
-    People and recordings get their corpus's folder name before theirs (with a number where folder names repeat),
-    since "subject 1" of one study is not "subject 1" of another.
-
-    Args:
-        corpora: What to join.
-        same_people: Subjects with the same name are the same person.
-    """
-    parts = list(corpora)
-    if not parts:
-        raise BadOptionError("a union of no corpora", remedy="Give at least one")
-    used: Counter[str] = Counter()
-    recordings: list[RecordingInfo] = []
-    tables = []
-    for part in parts:
-        used[part.path.name] += 1
-        n = used[part.path.name]
-        prefix = part.path.name if n == 1 else f"{part.path.name}-{n}"
-        recordings += [_renamed(r, part, prefix, same_people) for r in part.recordings]
-        ids = pc.binary_join_element_wise(prefix, part.annotations["recording"], ":")
-        tables.append(part.annotations.set_column(0, "recording", ids))
-    recordings.sort(key=lambda r: r.id)
-    return Corpus(parts[0].path, recordings, pa.concat_tables(tables))
-
-
-def _renamed(info: RecordingInfo, part: Corpus, prefix: str, same_people: bool) -> RecordingInfo:
-    identity, subject = f"{prefix}:{info.id}", info.subject if same_people else f"{prefix}:{info.subject}"
-    before = {
-        "part_subject": info.row.get("part_subject", info.subject),
-        "part_hash": info.row.get("part_hash", part.hash),
-        "part": prefix,
-    }
-    return replace(info, id=identity, subject=subject, row={**info.row, **before, "id": identity, "subject": subject})

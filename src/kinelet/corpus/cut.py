@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from kinelet.corpus.corpus import Corpus, common_spec
+from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.labels import Intervals, class_codes
+from kinelet.corpus.specs import common_spec
 from kinelet.corpus.windows import Placement, Windows
 from kinelet.errors import BadOptionError
 from kinelet.signal.spec import SignalSpec

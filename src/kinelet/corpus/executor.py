@@ -50,8 +50,8 @@ def run_in_pool(
 ) -> Iterator[tuple[Job, Result | BaseException]]:
     """Run jobs on worker processes of our own; a job that kills its process costs no other job.
 
-    When a process dies, nobody knows which of the jobs in flight killed it: they are run again one at a time, each in
-    a process of its own, and only the one that dies again is given up.
+    When a process dies, nobody knows which of the jobs in flight killed it: they are run again one at a time, and only
+    the one that kills its process again is given up.
     """
     stream = iter(jobs)
     while True:
@@ -66,15 +66,19 @@ def run_in_pool(
                 yield job, error if error is not None else future.result()
         if not suspects:
             return
-        for job in suspects:
-            yield job, _alone(job, work)
+        yield from _one_at_a_time(suspects, work)
 
 
-def _alone(job: Job, work: Callable[[Job], Result]) -> Result | BaseException:
-    with process_pool(1) as pool:
-        future = pool.submit(work, job)
-        error = future.exception()
-        return error if error is not None else future.result()
+def _one_at_a_time(jobs: list[Job], work: Callable[[Job], Result]) -> Iterator[tuple[Job, Result | BaseException]]:
+    left = list(jobs)
+    while left:
+        with process_pool(1) as pool:
+            error: BaseException | None = None
+            while left and not isinstance(error, BrokenExecutor):
+                job = left.pop(0)
+                future = _submit(pool, work, job)
+                error = future.exception()
+                yield job, error if error is not None else future.result()
 
 
 def _stream(

@@ -29,9 +29,9 @@ def iterate_batches(
 ) -> Iterator[tuple[int, Arrays]]:
     """Yield ``(step, batch)`` for ``steps`` steps from ``first_step`` on.
 
-    A batch holds ``x`` ``(batch, channel, time)`` float32; ``index``, ``subject``, ``recording`` and ``part`` (code of the
-    data set, or part of a union) int64 ``(batch,)``; ``time_s`` float64 ``(batch,)``; and ``candidates`` ``(batch, K,
-    channel, time)`` with ``candidate_index`` ``(batch, K)`` if the sampler draws candidates.
+    A batch holds ``x`` ``(batch, channel, time)`` float32; ``index``, ``subject``, ``recording`` and ``part`` (code of
+    the data set, or part of a union) int64 ``(batch,)``; ``time_s`` float64 ``(batch,)``; and ``candidates`` ``(batch,
+    K, channel, time)`` with ``candidate_index`` ``(batch, K)`` if the sampler draws candidates.
 
     Args:
         sampler: Says which windows a step is made of.

@@ -95,7 +95,8 @@ def quantise(data: FloatArray, step: Sequence[float | None] | None, channels: Se
     dtype = np.int16 if all(c.fits for c in columns) else np.int32
     samples = np.empty(data.shape, dtype)
     for i, column in enumerate(columns):
-        samples[:, i] = np.rint(data[:, i].astype(np.float64) / column.scale)
+        for part in _parts(len(data)):
+            samples[part, i] = _rounded(data[part, i], column.scale)
     return Quantised(
         samples,
         tuple(c.scale for c in columns),
@@ -131,11 +132,18 @@ def _scale(x: FloatArray, device_step: float | None) -> _Column:
 
 def _error(x: FloatArray, scale: float) -> float:
     worst = 0.0
-    for i in range(0, len(x), 1 << 20):
-        part = x[i : i + (1 << 20)]
-        back = np.rint(part.astype(np.float64) / scale).astype(np.float32) * np.float32(scale)
-        worst = max(worst, float(np.abs(back.astype(np.float64) - part).max()))
+    for part in _parts(len(x)):
+        back = _rounded(x[part], scale).astype(np.float32) * np.float32(scale)
+        worst = max(worst, float(np.abs(back.astype(np.float64) - x[part]).max()))
     return worst
+
+
+def _parts(n: int) -> list[slice]:
+    return [slice(i, i + (1 << 20)) for i in range(0, n, 1 << 20)]  # temporary arrays stay small
+
+
+def _rounded(x: FloatArray, scale: float) -> npt.NDArray[np.float64]:
+    return np.asarray(np.rint(x.astype(np.float64) / scale))
 
 
 def _float32(value: float) -> float:
