@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluating import as_they_are, folds, silent, vectors
 
+from evaluating import as_they_are, folds, silent, vectors
 from kinelet.evaluate.few_shot import FewShot
 from kinelet.evaluate.run import evaluate_features
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
-from evaluating import silent, vectors
 
+from evaluating import silent, vectors
 from kinelet.evaluate.knn import KNN, unit, vote
 from kinelet.evaluate.logistic import Scaler
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluating import vectors
 from sklearn.linear_model import LogisticRegression
 
+from evaluating import vectors
 from kinelet.evaluate.logistic import Scaler, class_weights, fit_path
 
 

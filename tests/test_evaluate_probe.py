@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluating import Spy, as_they_are, folds, names, silent, vectors
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.preprocessing import StandardScaler
 
+from evaluating import Spy, as_they_are, folds, names, silent, vectors
 from kinelet.evaluate.folds import inner_folds, subject_folds
 from kinelet.evaluate.probe import LinearProbe, choose_strength
 from kinelet.evaluate.registry import get_protocol
@@ -96,10 +99,17 @@ def test_there_are_no_more_folds_than_people() -> None:
     assert len(subject_folds(np.array([0, 0, 1, 1]), 5)) == 2
 
 
-def test_columns_of_noise_ask_for_a_strong_penalty() -> None:
-    r, noisy = np.random.default_rng(0), vectors(noise=1.0)
-    noisy = noisy.with_x(np.concatenate([noisy.x, r.normal(size=(len(noisy), 200)).astype(np.float32)], axis=1))
-    assert choose_strength(noisy, (0.001, 0.01, 0.1, 1.0, 10.0), False, 3) <= 0.1
+def test_the_strength_is_the_one_that_scikit_learn_would_choose_on_the_inner_folds() -> None:
+    t, grid = vectors(noise=2.0), (1e-5, 0.1)
+    scores = []
+    for strength in grid:
+        predicted = np.zeros_like(t.y)
+        for fit, out in inner_folds(t.subject, 3):
+            scaler = StandardScaler().fit(t.x[fit])
+            model = LogisticRegression(C=strength).fit(scaler.transform(t.x[fit]), t.y[fit])
+            predicted[out] = model.predict(scaler.transform(t.x[out]))
+        scores.append(f1_score(t.y, predicted, average="macro"))
+    assert choose_strength(t, grid, False, 3) == grid[int(np.argmax(scores))]
 
 
 def test_with_one_training_person_the_middle_of_the_grid_is_taken() -> None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluating import as_they_are, folds, silent, values, vectors
 from sklearn.linear_model import Ridge as Reference
 
+from evaluating import as_they_are, folds, silent, values, vectors
 from kinelet.evaluate.regression import Constant, Ridge, RidgeProbe, choose_penalty
 from kinelet.evaluate.run import evaluate_features
 

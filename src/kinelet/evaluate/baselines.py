@@ -134,16 +134,16 @@ def _minirocket(task: Task, splits: Sequence[SplitLike], fresh: Fresh, seed: int
 _RECORDS = (
     Baseline("constant", "always the commonest class or the mean", _constant),
     Baseline("random", "random encoder, linear probe", _random),
-    Baseline("hand_linear", "hand-crafted features, linear", _hand(_linear, "hand-crafted features", thirds=False)),
+    Baseline("hand_linear", "hand-crafted features, linear", _hand(_linear, "hand-crafted + linear", thirds=False)),
     Baseline(
         "hand_thirds_linear",
         "hand-crafted features with the order of events, linear",
-        _hand(_linear, "hand-crafted features + thirds", thirds=True),
+        _hand(_linear, "hand-crafted with thirds + linear", thirds=True),
     ),
     Baseline(
         "hand_boosting",
         "hand-crafted features, gradient boosting",
-        _hand(lambda task: Boosting(), "hand-crafted features", thirds=False),
+        _hand(lambda task: Boosting(), "hand-crafted + boosting", thirds=False),
     ),
     Baseline("scratch", "supervised from scratch", _scratch),
     Baseline("minirocket", "MiniRocket (2,000 kernels), ridge", _minirocket, extra="baselines"),

@@ -26,7 +26,9 @@ class FineTune(Protocol):
     The encoder that is passed in is never changed: each split trains a copy.
 
     Attributes:
-        epochs: Most epochs.
+        epochs: Most epochs. An epoch is one pass over the windows, or as many as make ``epoch_steps`` steps: on a small
+            set a single pass would be too little to judge by.
+        epoch_steps: Fewest steps of an epoch.
         patience: Epochs without a better held-out loss after which to stop.
         lr: Learning rate of the encoder, after a warm-up of one epoch.
         head_lr: Learning rate of the head, which starts from scratch.
@@ -43,6 +45,7 @@ class FineTune(Protocol):
     inputs: ClassVar[Literal["vectors", "windows"]] = "windows"
 
     epochs: int = Field(default=40, ge=1)
+    epoch_steps: int = Field(default=20, ge=1)
     patience: int = Field(default=6, ge=1)
     lr: float = Field(default=3e-4, gt=0)
     head_lr: float = Field(default=3e-3, gt=0)
@@ -108,8 +111,9 @@ class _Trainer:
 
     def _epoch(self, fit: Task, warm_up: bool) -> None:
         self.model.train()
-        order = torch.randperm(len(fit), generator=self.generator).numpy()
         size = self.options.batch_size
+        passes = max(1, -(-self.options.epoch_steps * size // len(fit)))
+        order = torch.cat([torch.randperm(len(fit), generator=self.generator) for _ in range(passes)]).numpy()
         # Batch statistics of a single window are undefined: a last batch of one waits for the next epoch's order.
         starts = [i for i in range(0, len(order), size) if min(size, len(order) - i) > 1]
         rates = [group["lr"] for group in self.optimizer.param_groups]

@@ -1,7 +1,7 @@
 """An encoder may not be judged on a person it was pretrained on.
 
 A model's card lists the people in ``card["pretrain_subjects"]``, each as ``origin/subject``, once for each name
-that the corpus goes by (its hash, its data sets), so that a corpus built again is still recognised.
+that the corpus goes by (its hash, its data set), so that a corpus built again is still recognised.
 """
 
 from __future__ import annotations
@@ -34,14 +34,17 @@ def qualified(subjects: Iterable[str], origins: Sequence[str]) -> list[str]:
 def seen(encoder: Encoder, task: Task, subjects: Iterable[str]) -> list[str]:
     """Those of ``subjects`` that the encoder's card lists.
 
-    Where either side lacks the origin, equal names are taken for the same person: better a needless refusal than an
-    optimistic number.
+    People of a corpus are compared by all names that the corpus knows them by. For plain arrays, where either side
+    lacks the origin, equal names are taken for the same person: better a needless refusal than an optimistic number.
     """
-    card = [str(entry) for entry in encoder.card.get(CARD_KEY, ())]
-    exact, bare = set(card), {entry for entry in card if "/" not in entry}
-    tails = {entry.split("/", 1)[1] for entry in card if "/" in entry}
-    loose = bare if task.origins else bare | tails
-    return [s for s in subjects if s in loose or exact & set(qualified([s], task.origins))]
+    card = {str(entry) for entry in encoder.card.get(CARD_KEY, ())}
+    if task.identities:
+        known_as = dict(zip(task.subjects, task.identities, strict=True))
+        return [s for s in subjects if card & known_as[s]]
+    loose = {entry for entry in card if "/" not in entry}
+    if not task.origins:
+        loose |= {entry.split("/", 1)[1] for entry in card if "/" in entry}
+    return [s for s in subjects if s in loose or card & set(qualified([s], task.origins))]
 
 
 def refuse_seen(encoder: Encoder, task: Task, splits: Sequence[SplitLike]) -> None:

@@ -32,7 +32,9 @@ class Task:
         spec: The signal of the windows.
         classes: Names of the classes; empty for a regression task.
         recording: int64 codes ``(n,)`` of the recording that each window is from.
-        origins: Names that the corpus goes by (its hash, its data set); they qualify the subjects' names.
+        origins: Names that the data go by; they qualify the subjects' names.
+        identities: Every name that each of ``subjects`` goes by, where a corpus knows them; see
+            :meth:`kinelet.corpus.corpus.Corpus.identities`.
         name: What to call the task in reports.
     """
 
@@ -44,6 +46,7 @@ class Task:
     classes: tuple[str, ...] = ()
     recording: Codes | None = None
     origins: tuple[str, ...] = ()
+    identities: tuple[frozenset[str], ...] = ()
     name: str = "task"
 
     def __post_init__(self) -> None:
@@ -61,6 +64,8 @@ class Task:
             raise BadOptionError(f"lengths differ: {lengths}", where=where)
         if len(set(self.subjects)) != len(self.subjects):
             raise BadOptionError("subject names repeat", where=where, remedy="Give every person one name")
+        if self.identities and len(self.identities) != len(self.subjects):
+            raise BadOptionError(f"{len(self.subjects)} people but {len(self.identities)} identities", where=where)
         if len(self.subject) and not 0 <= self.subject.min() <= self.subject.max() < len(self.subjects):
             raise BadOptionError(f"subject codes leave 0..{len(self.subjects) - 1}", where=where)
         if self.classes and len(self.y) and not 0 <= self.y.min() <= self.y.max() < len(self.classes):
@@ -141,12 +146,6 @@ class Task:
             spec=windows.spec,
             classes=classes,
             recording=windows.recording[keep].astype(np.int64),
-            origins=_origins(windows),
+            identities=tuple(frozenset(windows.corpus.identities([s])) for s in windows.subjects),
             name=name,
         )
-
-
-def _origins(windows: Windows) -> tuple[str, ...]:
-    corpus = windows.corpus
-    datasets = {info.dataset for info in corpus.recordings if info.dataset}
-    return (corpus.hash, *sorted(datasets))
