@@ -79,11 +79,27 @@ def validate(model: type[Model], data: Mapping[str, Any], *, where: str = "confi
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(p) for p in e['loc']) or 'configuration'}: {e['msg']}" for e in error.errors()[:5]
-        )
-        known = ", ".join(model.model_fields)
-        raise BadOptionError(faults, where=where, remedy=f"Keys here: {known}") from None
+        first, *more = error.errors()[:5]
+        faults = "; ".join(_fault(e) for e in (first, *more))
+        raise BadOptionError(faults, where=where, remedy=_choices(model, first["loc"][:-1])) from None
+
+
+def _fault(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"]) or "configuration"
+    return f"{name}: {'no such key' if error['type'] == 'extra_forbidden' else error['msg']}"
+
+
+def _choices(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
+    """The keys of the part of a configuration that a mistake is in."""
+    reached: list[str] = []
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break
+        model = field.annotation
+        reached.append(str(part))
+    place = f"of {'.'.join(reached)}" if reached else "here"
+    return f"Keys {place}: {', '.join(model.model_fields)}"
 
 
 def dump_yaml(model: BaseModel | Mapping[str, Any], path: str | Path) -> None:

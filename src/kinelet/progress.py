@@ -99,4 +99,4 @@ class _Lines:
         text = f"{self.label}: {done}/{self.total} {self.unit}"
         if rate is not None:
             text += f", {rate:,.1f} {self.unit}/s, {max(self.total - done, 0) / rate:,.0f} s left"
-        print(f"{text} {note}".rstrip(), file=sys.stderr, flush=True)
+        print(f"{text}, {note}" if note else text, file=sys.stderr, flush=True)

@@ -68,5 +68,7 @@ def refuse_known_strangers(path: Path, head: bytes) -> None:
         )
     if path.is_dir():
         raise BadFileError(
-            "no stream of a known device in this folder", where=str(path), remedy=f"Looked for {E4_STREAMS}"
+            "no stream of a known device in this folder",
+            where=str(path),
+            remedy=f"Looked for {', '.join(E4_STREAMS)}; a folder of recordings goes to kinelet corpus build",
         )

@@ -22,6 +22,7 @@ from kinelet.encoders.base import Encoder
 from kinelet.encoders.io import save_encoder
 from kinelet.encoders.registry import create_encoder
 from kinelet.errors import BadOptionError
+from kinelet.methods.base import MethodConfig
 from kinelet.methods.registry import get_method
 from kinelet.progress import Progress, silent
 from kinelet.signal.spec import SignalSpec
@@ -108,14 +109,16 @@ def pretrain_windows(
     """Like :func:`pretrain`, on windows chosen by the caller; window lengths may differ between views."""
     folder = Path(out)
     world = distributed.join(config.train.device)
-    fingerprint = _fingerprint(views, config)
-    _prepare(folder, fingerprint, resume)
-    distributed.barrier(world)
     torch.manual_seed(config.train.seed)
     encoder = create_encoder(config.encoder.name, spec=_common_spec(views), **config.encoder.options)
     kind, options = get_method(config.method)
-    method = kind(encoder, validate(options, config.method_options, where=f"method {config.method}"))
+    method_config = validate(options, config.method_options, where=f"method {config.method}")
+    method = kind(encoder, method_config)
+    config = _resolved(config, encoder, method_config)
     sampler = _sampler(views, config)
+    fingerprint = _fingerprint(views, config)
+    _prepare(folder, fingerprint, resume)
+    distributed.barrier(world)
     if world.main:
         dump_yaml(config, folder / "config.yaml")
 
@@ -138,6 +141,12 @@ def pretrain_windows(
         save_encoder(trained, folder / "model")
     distributed.barrier(world)
     return trained
+
+
+def _resolved(config: PretrainConfig, encoder: Encoder, method: MethodConfig) -> PretrainConfig:
+    """The configuration with every default of encoder and method written out: a default may change one day."""
+    named = config.encoder.model_copy(update={"options": dict(encoder.config)})
+    return config.model_copy(update={"encoder": named, "method_options": method.model_dump(mode="json")})
 
 
 def _require_known(hold_out: Sequence[str], corpora: Sequence[Corpus]) -> None:
