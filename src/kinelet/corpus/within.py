@@ -153,8 +153,8 @@ def _without(span: Range, holes: list[Range], k: int, rng: np.random.Generator) 
     for start, stop in _joined(holes, span):
         edges += [start, stop]
     edges.append(span[1])
-    starts, lengths = np.array(edges[::2]), np.array(edges[1::2]) - np.array(edges[::2])
-    before = np.r_[0, np.cumsum(lengths)]
+    starts, stops = np.array(edges).reshape(-1, 2).T
+    before = np.concatenate([[0], np.cumsum(stops - starts)])
     drawn = rng.choice(int(before[-1]), k, replace=False)
     piece = np.searchsorted(before, drawn, side="right") - 1
     return np.asarray(starts[piece] + drawn - before[piece], dtype=np.int64)
