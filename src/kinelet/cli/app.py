@@ -15,11 +15,11 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-app.command("demo")(demo.demo)
+app.command("demo", short_help="Ten people, seven exercises: the whole walk in minutes.")(demo.demo)
 app.command("read")(read.read)
 app.add_typer(corpus.app, name="corpus")
 app.command("pretrain")(pretrain.pretrain)
-app.command("evaluate")(evaluate.evaluate)
+app.command("evaluate", short_help="Judge a run on people it has never seen.")(evaluate.evaluate)
 app.command("embed")(embed.embed)
 app.command("report")(report.report)
 app.command("list")(listing.listing)

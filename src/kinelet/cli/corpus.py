@@ -42,6 +42,10 @@ def build(
     from kinelet.cli.options import parse_options
     from kinelet.corpus.find import find_sources
 
+    if card is not None:
+        from kinelet.readers.card import load_card
+
+        load_card(card)  # once here, rather than as the same failure of every table
     sources = find_sources(source, format=format, card=card, options=parse_options(options))
     given = {"rate_hz": rate, "channels": channels, "calibrate": calibrate, "nonwear": nonwear, "streams": streams}
     _build(sources, out, given, workers, json)

@@ -14,7 +14,7 @@ def listing(
     ] = "all",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List encoders, methods, datasets, protocols, baselines and readers."""
+    """List what there is to choose from, by name."""
     from kinelet.cli import output
     from kinelet.errors import BadOptionError
 
