@@ -81,6 +81,8 @@ class Method(nn.Module):
         raise TypeError(f"{type(self).__name__} does not define forward")
 
 
+# Compilers cannot trace generators: random steps run as they are, and networks after them are compiled.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def sharded(
     function: Callable[[Tensor, torch.Generator], Tensor], x: Tensor, generators: Sequence[torch.Generator]
 ) -> Tensor:

@@ -71,7 +71,8 @@ class SimCLR(Method):
         """
         x, generators = batch["x"], batch["generators"]
         # All of a shard's randomness comes from its own generator: first view, then second.
-        v0, v1 = (sharded(partial(self._view, view), x, generators) for view in self.views)
+        v0 = sharded(partial(self._view, self.views[0]), x, generators)
+        v1 = sharded(partial(self._view, self.views[1]), x, generators)
         h = self.encoder(torch.cat([v0, v1]))
         z0, z1 = self.projector(h).chunk(2)
         all0, all1 = self.gather(z0), self.gather(z1)
