@@ -54,8 +54,20 @@ def test_the_grid_of_samples_is_found(step, offset, spread, seed):
     assert found == pytest.approx(step, rel=1e-3)
 
 
-def test_continuous_samples_have_no_grid(rng):
-    assert estimate_step(rng.normal(0, 1, 5000).astype(np.float32)) is None
+@settings(max_examples=40, deadline=None)
+@given(step=STEPS, spread=st.integers(20, 3000), seed=st.integers(0, 2**31))
+def test_the_grid_of_few_samples_far_apart_is_found(step, spread, seed):
+    counts = np.random.default_rng(seed).integers(-spread, spread, 100)
+    found = estimate_step((counts * step).astype(np.float32))
+    # By chance all distances may be multiples of two steps or more; one step is then not to be seen.
+    divisor = np.gcd.reduce(np.diff(np.unique(counts)))
+    assert found == pytest.approx(step * divisor, rel=1e-3)
+
+
+@given(st.integers(20, 5000), st.integers(0, 2**31))
+def test_continuous_samples_have_no_grid(n, seed):
+    x = np.random.default_rng(seed).normal(0, 1, n).astype(np.float32)
+    assert estimate_step(x) is None
 
 
 def test_two_values_are_no_grid():

@@ -21,6 +21,7 @@ FloatArray = npt.NDArray[np.float32]
 ALLOWED = 0.25  # largest quantisation error, as a share of the device's step
 _DIVISORS = (8.0, 4.0, 2.5, 1.0)  # step / scale, best first; 1 passes only where samples lie on the grid itself
 _SAMPLE = 200_000  # samples looked at to find a grid
+_FEWEST = 8  # distances between values; fewer look like multiples of the smallest by chance
 _INT16 = 32767
 
 
@@ -54,26 +55,30 @@ def estimate_step(x: FloatArray) -> float | None:
         x: Values of one channel, shape ``(time,)``.
     """
     values = np.unique(x[:: max(1, len(x) // _SAMPLE)].astype(np.float64))
-    if len(values) < 3:
-        return None
     fuzz = 2.0 * float(np.spacing(np.float32(np.abs(values).max())))
-    distance = np.diff(values)
+    distance = np.sort(np.diff(values))
     distance = distance[distance > fuzz]
-    if not len(distance):
+    if len(distance) < _FEWEST:
         return None
-    step = float(distance.min())
-    for _ in range(2):  # the second pass uses the mean over all distances, which float32 rounding hardly moves
-        counts = np.round(distance / step)
-        step = float(distance.sum() / counts.sum())
-    off_grid = np.abs(distance - np.round(distance / step) * step)
-    if step < 8 * fuzz or np.any(off_grid > fuzz + 0.02 * step) or _too_sparse(distance, step):
-        return None
+    step = float(distance[0])
+    # Euclid's algorithm on all distances at once: where some are no multiples, what is left over is the next candidate.
+    while step > 16 * fuzz:
+        step = _refined(distance, step)
+        left_over = np.abs(distance - np.round(distance / step) * step)
+        off_grid = left_over[left_over > fuzz + 0.02 * step]
+        if not len(off_grid):
+            return step
+        step = float(off_grid.min())
+    return None
+
+
+def _refined(distance: npt.NDArray[np.float64], step: float) -> float:
+    # Short distances first: the error of a rough step, times many steps, would count long ones wrongly.
+    for limit in (8, 64, 512, np.inf):
+        some = distance[distance <= (limit + 0.5) * step]
+        if len(some):
+            step = float(some.sum() / np.round(some / step).sum())
     return step
-
-
-def _too_sparse(distance: npt.NDArray[np.float64], step: float) -> bool:
-    # A handful of continuous values can look like multiples of their smallest distance; real grids repeat it.
-    return len(distance) < 8 and not np.any(np.round(distance / step) == 1)
 
 
 def quantise(data: FloatArray, step: Sequence[float | None] | None, channels: Sequence[str]) -> Quantised:
