@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from corpus_tools import corpus_of, recording, samples, with_gaps
@@ -54,8 +54,9 @@ def test_the_grid_of_samples_is_found(step, offset, spread, seed):
     assert found == pytest.approx(step, rel=1e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(step=STEPS, spread=st.integers(20, 3000), seed=st.integers(0, 2**31))
+@example(step=1 / 64, spread=2492, seed=624)
 def test_the_grid_of_few_samples_far_apart_is_found(step, spread, seed):
     counts = np.random.default_rng(seed).integers(-spread, spread, 100)
     found = estimate_step((counts * step).astype(np.float32))

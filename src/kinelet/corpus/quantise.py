@@ -62,23 +62,27 @@ def estimate_step(x: FloatArray) -> float | None:
         return None
     step = float(distance[0])
     # Euclid's algorithm on all distances at once: where some are no multiples, what is left over is the next candidate.
-    while step > 16 * fuzz:
-        step = _refined(distance, step)
-        left_over = np.abs(distance - np.round(distance / step) * step)
-        off_grid = left_over[left_over > fuzz + 0.02 * step]
-        if not len(off_grid):
-            return step
-        step = float(off_grid.min())
+    while step > 64 * fuzz:
+        smaller, exact = _left_over(distance, step, fuzz)
+        if smaller is None:
+            return exact
+        step = smaller
     return None
 
 
-def _refined(distance: npt.NDArray[np.float64], step: float) -> float:
+def _left_over(distance: npt.NDArray[np.float64], step: float, fuzz: float) -> tuple[float | None, float]:
+    """What distances that are no multiples of ``step`` leave over, at least; else ``None``, and the step made exact."""
     # Short distances first: the error of a rough step, times many steps, would count long ones wrongly.
     for limit in (8, 64, 512, np.inf):
         some = distance[distance <= (limit + 0.5) * step]
+        counts = np.round(some / step)
+        left_over = np.abs(some - counts * step)
+        off_grid = left_over[left_over > 10 * fuzz + 0.02 * step]
+        if len(off_grid):
+            return float(off_grid.min()), step
         if len(some):
-            step = float(some.sum() / np.round(some / step).sum())
-    return step
+            step = float(some.sum() / counts.sum())
+    return None, step
 
 
 def quantise(data: FloatArray, step: Sequence[float | None] | None, channels: Sequence[str]) -> Quantised:
