@@ -2,9 +2,10 @@
 
     python docs/run_tutorial.py FOLDER
 
-``FOLDER`` holds the recordings that the tutorial uses and nothing that it makes; what it makes goes there. Every line that begins with
-``$`` in a ``console`` block is run by the shell, every ``python`` block by Python, in the order of the page; what they
-print replaces what stands below them (a ``text`` block after a ``python`` block). Progress lines are left out.
+``FOLDER`` holds the recordings that the tutorial uses and nothing that it makes; what it makes goes there. Every line
+that begins with ``$`` in a ``console`` block is run by the shell, every ``python`` block by Python, in the order of the
+page; what they print replaces what stands below them (a ``text`` block after a ``python`` block). Progress
+lines are left out.
 """
 
 from __future__ import annotations
