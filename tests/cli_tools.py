@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+import kinelet as kinelet_package
 from kinelet.cli import main
 
 START = [sys.executable, "-c", "from kinelet.cli import main; main()"]
@@ -79,7 +80,9 @@ def done(*arguments: object) -> Answer:
 
 def start(arguments: Sequence[object], *, cwd: Path | None = None, **environment: str) -> subprocess.Popen[str]:
     """Start a command in a process of its own."""
-    settings = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"} | environment
+    # Absolute, because the process may start in another folder.
+    home = str(Path(str(kinelet_package.__file__)).resolve().parents[1])
+    settings = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONPATH": home} | environment
     pipe = subprocess.PIPE
     return subprocess.Popen([*START, *map(str, arguments)], stdout=pipe, stderr=pipe, text=True, cwd=cwd, env=settings)
 
