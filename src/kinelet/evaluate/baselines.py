@@ -114,7 +114,7 @@ def _random(task: Task, splits: Sequence[SplitLike], fresh: Fresh, seed: int, pr
 
 def _scratch(task: Task, splits: Sequence[SplitLike], fresh: Fresh, seed: int, progress: Progress) -> Result:
     encoder = _untrained(fresh, task.spec, seed)
-    protocol = FineTune(lr=3e-3, seed=seed)
+    protocol = FineTune(lr=2e-3, patience=8, seed=seed)
     return evaluate(protocol, encoder, task, splits, name="supervised from scratch", progress=progress)
 
 
