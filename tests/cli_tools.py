@@ -19,7 +19,7 @@ import numpy as np
 import kinelet as kinelet_package
 from kinelet.cli import main
 
-START = [sys.executable, "-c", "from kinelet.cli import main; main()"]
+START = [sys.executable, "-m", "kinelet"]
 CSV_CARD = """
 channels:
   ax: {name: acc_x, unit: g}

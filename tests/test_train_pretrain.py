@@ -19,7 +19,9 @@ from kinelet.encoders.io import load_encoder
 from kinelet.errors import BadOptionError, KineletError, SpecMismatchError
 from kinelet.methods.registry import list_methods
 from kinelet.signal.spec import imu_spec
+from kinelet.train import distributed
 from kinelet.train import pretrain as module
+from kinelet.train.distributed import World
 from kinelet.train.folds import fold_pretrainer
 from kinelet.train.pretrain import PretrainConfig, pretrain
 
@@ -288,6 +290,16 @@ def test_a_refused_start_leaves_no_folder_behind(corpus: Corpus, tmp_path: Path)
     with pytest.raises(KineletError):
         pretrain(corpus, tmp_path / "run", config(train={"batch_size": 512}))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("batch", "accumulate"), [(9, 1), (12, 4)])
+def test_a_batch_that_processes_cannot_share_evenly_is_refused(
+    batch: int, accumulate: int, monkeypatch: pytest.MonkeyPatch, corpus: Corpus, tmp_path: Path
+) -> None:
+    """12 rows for 2 processes in 4 micro-batches would be 2, 2, 1, 1 rows each."""
+    monkeypatch.setattr(distributed, "join", lambda _: World(0, 2, torch.device("cpu")))
+    with pytest.raises(BadOptionError, match=f"a multiple of {2 * accumulate}"):
+        pretrain(corpus, tmp_path, config(train={"batch_size": batch, "accumulate": accumulate}))
 
 
 def test_chosen_channels_are_those_of_the_model(corpus: Corpus, tmp_path: Path) -> None:

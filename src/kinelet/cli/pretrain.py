@@ -23,7 +23,7 @@ def pretrain(
 ) -> None:
     """Pretrain an encoder on recordings without labels.
 
-    Several processes: start it under torchrun, with the same arguments.
+    Several processes: torchrun --nproc-per-node N -m kinelet pretrain, with the same arguments.
     """
     from kinelet.cli import output
     from kinelet.config import apply_overrides, load_yaml, validate

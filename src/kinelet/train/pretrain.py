@@ -90,7 +90,8 @@ def pretrain(
         The trained encoder in evaluation mode.
 
     Raises:
-        BadOptionError: if ``out`` holds another run, or the corpora cannot be trained on.
+        BadOptionError: if ``out`` holds another run, the corpora cannot be trained on, or a batch cannot be shared
+            evenly among processes and micro-batches.
     """
     parts = [corpora] if isinstance(corpora, Corpus) else list(corpora)
     _require_known(config.data.hold_out, parts)
@@ -109,6 +110,7 @@ def pretrain_windows(
     """Like :func:`pretrain`, on windows chosen by the caller; window lengths may differ between views."""
     folder = Path(out)
     world = distributed.join(config.train.device)
+    _require_even(config.train, world.size)
     torch.manual_seed(config.train.seed)
     encoder = create_encoder(config.encoder.name, spec=_common_spec(views), **config.encoder.options)
     kind, options = get_method(config.method)
@@ -141,6 +143,17 @@ def pretrain_windows(
         save_encoder(trained, folder / "model")
     distributed.barrier(world)
     return trained
+
+
+def _require_even(train: TrainConfig, processes: int) -> None:
+    """Micro-batches of unequal length would shift which row is whose partner among the gathered ones."""
+    parts = train.accumulate * processes
+    if train.batch_size % parts:
+        raise BadOptionError(
+            f"train.batch_size {train.batch_size} cannot be cut into {train.accumulate} micro-batches "
+            f"for {processes} processes",
+            remedy=f"Use a multiple of {parts}",
+        )
 
 
 def _resolved(config: PretrainConfig, encoder: Encoder, method: MethodConfig) -> PretrainConfig:
