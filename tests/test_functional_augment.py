@@ -212,6 +212,25 @@ def test_the_preset_for_any_signal_takes_any_number_of_channels() -> None:
     assert Compose(augmentations("any_signal"))(signal(channels=1), seeded()).shape == (8, 1, 100)
 
 
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@cuda
+@pytest.mark.parametrize("generator", ["cpu", "cuda"])
+@every_augmentation
+def test_on_the_device_everything_stays_there(step: AnyAugmentation, generator: str) -> None:
+    y = step.apply(signal().cuda(), torch.Generator(generator).manual_seed(0))
+    assert y.device.type == "cuda" and y.shape == (8, 6, 100)
+
+
+@cuda
+@pytest.mark.parametrize("generator", ["cpu", "cuda"])
+def test_on_the_device_rows_that_chance_skips_are_left_alone(generator: str) -> None:
+    x = signal(64).cuda()
+    y = Compose([Jitter(p=0.5)])(x, torch.Generator(generator).manual_seed(0))
+    assert 0 < int((x == y).flatten(1).all(dim=1).sum()) < 64
+
+
 # --- configuration
 
 

@@ -13,7 +13,7 @@ from kinelet.errors import BadOptionError
 from kinelet.functional import crop, crop_resize, frequency_mask, permute, reverse, time_mask, time_warp
 from kinelet.functional.augment_time import warp_positions
 from kinelet.functional.curves import spline_basis
-from kinelet.functional.random import interpolate_at, normal
+from kinelet.functional.draws import interpolate_at, normal
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kinelet.errors import BadOptionError
 from kinelet.functional.curves import spline_basis
-from kinelet.functional.random import normal, triads
+from kinelet.functional.draws import normal, triads
 
 
 def jitter(

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from kinelet.functional.random import normal, triads, uniform
+from kinelet.functional.draws import normal, triads, uniform
 
 
 def rotate(x: Tensor, generator: torch.Generator, *, max_angle_deg: float | None = None) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from kinelet.functional.random import check_fractions, uniform
+from kinelet.functional.draws import check_fractions, uniform
 
 
 def time_mask(

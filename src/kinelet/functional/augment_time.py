@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kinelet.errors import BadOptionError
 from kinelet.functional.curves import spline_basis
-from kinelet.functional.random import check_fractions, interpolate_at, normal, take, triads, uniform
+from kinelet.functional.draws import check_fractions, interpolate_at, normal, take, triads, uniform
 
 
 def reverse(x: Tensor, generator: torch.Generator, *, physical: bool = False) -> Tensor:

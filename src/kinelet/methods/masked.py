@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from kinelet.encoders.base import DenseEncoder, Encoder, TokenEncoder
 from kinelet.errors import BadOptionError
+from kinelet.functional.draws import uniform
 from kinelet.functional.losses import masked_mse
-from kinelet.functional.random import uniform
 from kinelet.methods.base import Batch, Method, MethodConfig, Output, sharded
 
 
