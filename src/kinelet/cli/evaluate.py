@@ -1,5 +1,64 @@
-"""x."""
+"""``kinelet evaluate``: a number with an interval, on people the encoder has never seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 
-def evaluate() -> None:
-    """x."""
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run directory or model folder.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Further options as key=value, for example purity=0.8.")
+    ] = None,
+    corpus: Annotated[Path | None, typer.Option(help="Corpus with labels.")] = None,
+    protocol: Annotated[str, typer.Option(help="See kinelet list protocols.")] = "linear_probe",
+    track: Annotated[str, typer.Option(help="Annotations to predict.")] = "activity",
+    split: Annotated[str, typer.Option(help="auto, kfold, loso, official or unseen.")] = "auto",
+    folds: Annotated[int, typer.Option(help="Folds of people.")] = 5,
+    hop_s: Annotated[float | None, typer.Option(help="Hop in seconds; default no overlap.")] = None,
+    baselines: Annotated[
+        str, typer.Option(help="Baselines to judge beside it, comma-separated; see kinelet list baselines.")
+    ] = "random,hand_linear",
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Pretrain anew for each split, on its training people alone.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Judge a run on people it has never seen, with baselines on the same people beside it."""
+    from kinelet.cli import output
+    from kinelet.config import apply_overrides, load_yaml, validate
+    from kinelet.corpus.corpus import Corpus
+    from kinelet.errors import BadOptionError
+    from kinelet.evaluate.judge import JudgeConfig, judge
+    from kinelet.progress import progress_bar
+    from kinelet.report.evaluation import NAMES, differences
+
+    if corpus is None:
+        raise BadOptionError("no corpus given", remedy="Add --corpus DIR with labelled recordings")
+    given = {
+        "protocol": protocol,
+        "track": track,
+        "split": split,
+        "folds": folds,
+        "hop_s": hop_s,
+        "baselines": [b for b in baselines.split(",") if b and b != "none"],
+        "refit": refit,
+    }
+    config = validate(JudgeConfig, apply_overrides(given, overrides or ()), where="options")
+    total, unit = folds, "folds"
+    if refit and (run / "config.yaml").exists():
+        total, unit = folds * int(load_yaml(run / "config.yaml")["train"]["steps"]), "steps"
+    with progress_bar("evaluate", total, unit=unit) as progress:
+        results = judge(run, Corpus.open(corpus), config, progress=progress)
+    if json:
+        output.as_json([r.to_dict() for r in results])
+        return
+    metrics = list(results[0].estimates)
+    rows = [(r.encoder, *(str(r.estimates[m]) for m in metrics)) for r in results]
+    output.table(f"{corpus}: {protocol}", ("representation", *(NAMES.get(m, m) for m in metrics)), rows)
+    for line in differences(results):
+        print(line)
+    print(f"kept under {run / 'evaluation'}; kinelet report {run} tells it on a page")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kinelet.evaluate.compare import compare
 from kinelet.evaluate.result import Result
 from kinelet.evaluate.statistics import Estimate
 from kinelet.report import html, plots
@@ -56,7 +55,7 @@ def _differences(results: Sequence[Result], metric: str, label: str) -> str:
     first = results[0]
     gaps = [(r.encoder, first.difference(r, metric)) for r in results[1:]]
     bars = [_bar(f"minus {name}", gap, highlight=gap.lo > 0 or gap.hi < 0) for name, gap in gaps]
-    told = " ".join(f"{_verdict(first.encoder, name, gap)}" for name, gap in gaps)
+    told = " ".join(differences(results))
     caption = f"Paired differences in {label}, the same people resampled together. Right of 0 {first.encoder} is ahead."
     return html.paragraph(told) + html.figure(plots.forest(bars, f"difference in {label}", zero=True), caption)
 
@@ -86,6 +85,7 @@ def _bar(name: str, estimate: Estimate, *, highlight: bool) -> Bar:
     return Bar(name, estimate.value, estimate.lo, estimate.hi, highlight)
 
 
-def table(results: Sequence[Result]) -> str:
-    """Plain-text comparison for a terminal."""
-    return compare(results, reference=0).table()
+def differences(results: Sequence[Result]) -> list[str]:
+    """One line for each paired difference of the first result from another."""
+    first, metric = results[0], headline(results[0])
+    return [_verdict(first.encoder, r.encoder, first.difference(r, metric)) for r in results[1:]]

@@ -1,0 +1,154 @@
+"""Judge a run on a corpus, with baselines beside it: what ``kinelet evaluate`` does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from kinelet.config import FrozenModel, load_yaml, validate
+from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.splits import Split, kfold, leave_one_subject_out, official
+from kinelet.corpus.windows import Placement, Windows
+from kinelet.deploy.loading import load
+from kinelet.encoders.base import Encoder
+from kinelet.errors import BadOptionError
+from kinelet.evaluate.baselines import fresh_like, run_baseline
+from kinelet.evaluate.honesty import seen
+from kinelet.evaluate.registry import get_protocol
+from kinelet.evaluate.result import Result
+from kinelet.evaluate.run import evaluate, evaluate_crossfit
+from kinelet.evaluate.task import Task
+from kinelet.progress import Progress, silent
+
+
+class JudgeConfig(FrozenModel):
+    """How a run is judged.
+
+    Attributes:
+        protocol: Name of the protocol; see ``kinelet list protocols``.
+        protocol_options: Its options.
+        track: Annotations to predict.
+        window_s: Window length in seconds; ``None`` for the encoder's own.
+        hop_s: Hop in seconds; ``None`` for windows that do not overlap.
+        placement: How windows are laid; see :meth:`kinelet.corpus.corpus.Corpus.windows`.
+        purity: Share of a window that its label must cover.
+        split: ``kfold``, ``loso`` (leave one subject out), ``official``, or ``unseen``: learn from the people the
+            encoder was pretrained on, be judged on the others. ``auto`` is ``kfold`` for an encoder that knows nobody
+            of the corpus or with ``refit``, else ``unseen``.
+        folds: Folds of ``kfold``.
+        seed: Of the folds.
+        baselines: Names of baselines to judge beside the run.
+        refit: Pretrain anew for each split on its training people, as the run's ``config.yaml`` says.
+    """
+
+    protocol: str = "linear_probe"
+    protocol_options: dict[str, Any] = Field(default_factory=dict)
+    track: str = "activity"
+    window_s: float | None = Field(default=None, gt=0)
+    hop_s: float | None = Field(default=None, gt=0)
+    placement: Placement = "grid"
+    purity: float = Field(default=0.5, gt=0, le=1)
+    split: Literal["auto", "kfold", "loso", "official", "unseen"] = "auto"
+    folds: int = Field(default=5, ge=2)
+    seed: int = 0
+    baselines: tuple[str, ...] = ("random", "hand_linear")
+    refit: bool = False
+
+
+def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Progress = silent) -> list[Result]:
+    """Judge a run and its baselines on the same people; results go to ``evaluation/`` in the run directory.
+
+    Args:
+        run: Run directory or model folder.
+        corpus: Corpus with labels (or values).
+        config: How.
+        progress: Told about steps of pretraining (with ``refit``) or splits.
+
+    Returns:
+        The run's result, then the baselines'.
+
+    Raises:
+        SeenSubjectError: if the run would be judged on people it was pretrained on.
+        BadOptionError: if corpus, run and options do not fit together.
+    """
+    folder = Path(run)
+    encoder = load(folder)
+    windows = corpus.windows(
+        config.window_s or encoder.spec.window_s or 5.0,
+        config.hop_s,
+        track=config.track,
+        placement=config.placement,
+        purity=config.purity,
+        channels=encoder.spec.channels,
+    )
+    kind: Literal["classes", "values"] = "classes" if windows.classes else "values"
+    task = Task.from_windows(windows, target=kind, name=corpus.path.name)
+    splits = choose_splits(encoder, task, corpus, config)
+    protocol = get_protocol(config.protocol, **config.protocol_options)
+    name = f"{encoder.card.get('method', 'encoder')} ({folder.name})"
+    if config.refit:
+        pretrain = _refit(folder, windows, progress)
+        results = [evaluate_crossfit(protocol, pretrain, task, splits, name=name)]
+    else:
+        results = [evaluate(protocol, encoder, task, splits, name=name, progress=progress)]
+    results += [run_baseline(b, task, splits, fresh=fresh_like(encoder), seed=config.seed) for b in config.baselines]
+    _save(folder / "evaluation" / _plain(f"{task.name}-{config.track}-{config.protocol}"), results)
+    return results
+
+
+def choose_splits(encoder: Encoder, task: Task, corpus: Corpus, config: JudgeConfig) -> tuple[Split, ...]:
+    """Splits of the people who have labelled windows."""
+    known = seen(encoder, task, task.people)
+    kind = config.split
+    if kind == "auto":
+        kind = "kfold" if config.refit or not known else "unseen"
+    if kind == "unseen":
+        return (_unseen(known, task),)
+    if kind == "official":
+        return (official(corpus),)
+    if kind == "loso":
+        return leave_one_subject_out(task.people)
+    return kfold(task.people, min(config.folds, len(task.people)), config.seed)
+
+
+def _unseen(known: Sequence[str], task: Task) -> Split:
+    new = [s for s in task.people if s not in known]
+    if not new or not known:
+        share = "all" if known else "none"
+        raise BadOptionError(
+            f"the encoder was pretrained on {share} of the {len(task.people)} people of the corpus",
+            where=f"task {task.name!r}",
+            remedy="Add --refit to pretrain once a fold on its training people, or pretrain with --hold-out"
+            if known
+            else "Use --split kfold or loso",
+        )
+    return Split(tuple(known), tuple(new), name="unseen")
+
+
+def _refit(folder: Path, windows: Windows, progress: Progress) -> Any:
+    from kinelet.train.folds import fold_pretrainer
+    from kinelet.train.pretrain import PretrainConfig
+
+    source = folder / "config.yaml"
+    if not source.exists():
+        raise BadOptionError("no config.yaml, so it cannot be pretrained again", where=str(folder))
+    recipe = validate(PretrainConfig, load_yaml(source), where=str(source))
+    data = recipe.data
+    unlabelled = windows.corpus.windows(data.window_s, data.hop_s, channels=windows.spec.channels)
+    return fold_pretrainer([unlabelled], folder / "folds", recipe, progress=progress)
+
+
+def _save(folder: Path, results: Sequence[Result]) -> None:
+    if folder.exists():
+        for old in folder.glob("*.json"):
+            old.unlink()
+    for i, result in enumerate(results):
+        result.save(folder / f"{i:02d}-{_plain(result.encoder)}.json")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_")
