@@ -181,11 +181,6 @@ def test_the_class_names_its_paper(name: str) -> None:
     assert "Source:" in (get_method(name)[0].__doc__ or "") and method_info(name).paper
 
 
-@every_method
-def test_the_sampler_is_a_known_one(name: str) -> None:
-    assert get_method(name)[0].sampler in ("random", "within", "sequence")
-
-
 def test_the_promised_methods_are_there() -> None:
     assert {"simclr", "masked"} <= set(METHODS)
 

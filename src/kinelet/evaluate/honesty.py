@@ -59,8 +59,8 @@ def refuse_seen(encoder: Encoder, task: Task, splits: Sequence[SplitLike]) -> No
             f"the encoder was pretrained on {len(found)} of the people to be judged: {', '.join(found[:5])}"
             + (" …" if len(found) > 5 else ""),
             where=f"task {task.name!r}",
-            remedy="Pretrain on the training people only, or once for each fold with evaluate_crossfit; if they are "
-            "other people with the same names, set the task's origins",
+            remedy="Pretrain once a fold (kinelet evaluate --refit, or evaluate_crossfit), or keep them out of "
+            "pretraining (--hold-out)",
         )
 
 

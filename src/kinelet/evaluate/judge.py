@@ -85,6 +85,7 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
         purity=config.purity,
         channels=encoder.spec.channels,
     )
+    _require_track(corpus, config.track)
     kind: Literal["classes", "values"] = "classes" if windows.classes else "values"
     task = Task.from_windows(windows, target=kind, name=corpus.path.name)
     splits = choose_splits(encoder, task, corpus, config)
@@ -98,6 +99,16 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
     results += [run_baseline(b, task, splits, fresh=fresh_like(encoder), seed=config.seed) for b in config.baselines]
     _save(folder / "evaluation" / _plain(f"{task.name}-{config.track}-{config.protocol}"), results)
     return results
+
+
+def _require_track(corpus: Corpus, track: str) -> None:
+    there = sorted(set(corpus.annotations["track"].to_pylist()))
+    if track not in there:
+        raise BadOptionError(
+            f"nothing is annotated on the track {track!r}",
+            where=str(corpus.path),
+            remedy=f"Tracks here: {', '.join(there)}" if there else "The corpus has no labels; add them to its source",
+        )
 
 
 def choose_splits(encoder: Encoder, task: Task, corpus: Corpus, config: JudgeConfig) -> tuple[Split, ...]:

@@ -64,10 +64,7 @@ class Method(nn.Module):
     Attributes:
         encoder: The network that is kept.
         config: Typed configuration.
-        sampler: Which sampler feeds the method: ``random``, ``within`` or ``sequence`` (see kinelet.corpus.samplers).
     """
-
-    sampler: str = "random"
 
     def __init__(self, encoder: Encoder, config: Any) -> None:
         super().__init__()

@@ -138,7 +138,7 @@ def _prepare(
     reader, warnings = find_reader(path, format="table" if card is not None and format is None else format)
     if reader.name == "table":
         if card is None:
-            remedy = "Give card=, a YAML file that says what the columns are (see the tutorial)"
+            remedy = "Give a YAML file that says what the columns are: --card FILE, or card= in Python"
             raise BadOptionError("a table needs a card", where=str(path), remedy=remedy)
         options = {**options, "card": card}
     elif card is not None:
