@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from corpus_tools import PLAIN, samples
+from device_files import write_ax3
 from kinelet.corpus import BuildConfig, Corpus, build
 from kinelet.corpus.build import dataset_sources, find_sources
+from kinelet.corpus.find import with_subjects
+from kinelet.corpus.sources import FileSource
 from kinelet.errors import BadFileError, BadOptionError
 
 CARD = """
@@ -180,3 +183,36 @@ def test_real_device_files_become_a_corpus(tmp_path, shared_data):
     corpus = Corpus.open(tmp_path)
     assert summary.recordings >= 5 and corpus.spec.rate_hz == 25.0
     assert corpus.windows(2.0).gather([0, 1, 2]).shape == (3, 3, 50)
+
+
+def test_files_of_one_person_can_be_told_to_be_one_person(tmp_path: Path) -> None:
+    for name in ("M01_day1.cwa", "M01_day2.cwa", "M02_day1.cwa"):
+        write_file(tmp_path / "raw" / name)
+    sources = find_sources(tmp_path / "raw")
+    assert Corpus.open(build_plain(sources, tmp_path / "apart")).subjects == ("M01_day1", "M01_day2", "M02_day1")
+    joined = with_subjects(sources, r"^[^_]+")
+    assert Corpus.open(build_plain(joined, tmp_path / "joined")).subjects == ("M01", "M02")
+
+
+@pytest.mark.parametrize("pattern", [r"(M\d+)_", r"(?P<day>x)?(?P<subject>M\d+)"])
+def test_the_subject_is_the_named_or_the_first_group(tmp_path: Path, pattern: str) -> None:
+    write_file(tmp_path / "site" / "M07_a.cwa")
+    (source,) = with_subjects(find_sources(tmp_path / "site"), pattern)
+    assert dict(source.options)["subject"] == "M07"
+
+
+@pytest.mark.parametrize(("pattern", "words"), [("(", "regular expression"), (r"^Q\d+", "does not match 'M01.cwa'")])
+def test_a_pattern_that_does_not_fit_is_refused(tmp_path: Path, pattern: str, words: str) -> None:
+    write_file(tmp_path / "raw" / "M01.cwa")
+    with pytest.raises(BadOptionError, match=words):
+        with_subjects(find_sources(tmp_path / "raw"), pattern)
+
+
+def build_plain(sources: list[FileSource], out: Path) -> Path:
+    assert not build(sources, out, PLAIN).failures
+    return out
+
+
+def write_file(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    write_ax3(path)

@@ -24,6 +24,9 @@ def build(
     options: Annotated[list[str] | None, typer.Argument(help="Reader options as key=value.")] = None,
     card: Annotated[Path | None, typer.Option(help="YAML card that describes the tables.")] = None,
     format: Annotated[str | None, typer.Option(help="Reader to use instead of guessing from content.")] = None,
+    subject_pattern: Annotated[
+        str | None, typer.Option(help="Regular expression that finds the person in a file's path, such as '^[^_]+'.")
+    ] = None,
     rate: Rate = None,
     channels: Channels = None,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="Calibrate accelerometers against gravity.")] = False,
@@ -47,6 +50,10 @@ def build(
 
         load_card(card)  # once here, rather than as the same failure of every table
     sources = find_sources(source, format=format, card=card, options=parse_options(options))
+    if subject_pattern is not None:
+        from kinelet.corpus.find import with_subjects
+
+        sources = with_subjects(sources, subject_pattern)
     given = {"rate_hz": rate, "channels": channels, "calibrate": calibrate, "nonwear": nonwear, "streams": streams}
     _build(sources, out, given, workers, json)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kinelet.corpus.sources import DatasetSource, FileSource
-from kinelet.errors import BadFileError
+from kinelet.errors import BadFileError, BadOptionError
 from kinelet.files import sha256
 
 TABLES = (".csv", ".parquet", ".npz")
@@ -49,6 +50,36 @@ def find_sources(
         )
     top = root.parent if found == [root] else root
     return [FileSource(p, p.relative_to(top).as_posix(), format, card, given) for p in found]
+
+
+def with_subjects(sources: Iterable[FileSource], pattern: str) -> list[FileSource]:
+    """Take each file's subject from its path, so that several files of one person count as one person.
+
+    Args:
+        sources: Files that hold one recording each.
+        pattern: Regular expression, searched in the path relative to the folder. The subject is its group
+            ``subject``, else its first group, else all that it matches.
+
+    Raises:
+        BadOptionError: if the pattern is not one, or does not match a file.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise BadOptionError(f"{pattern!r} is not a regular expression ({error})", where="subject pattern") from None
+    return [replace(s, options=(*s.options, ("subject", _subject(s.key, expression)))) for s in sources]
+
+
+def _subject(key: str, expression: re.Pattern[str]) -> str:
+    found = expression.search(key)
+    name = found and (found.groupdict().get("subject") or (found.group(1) if found.groups() else found.group()))
+    if not name:
+        raise BadOptionError(
+            f"does not match {key!r}",
+            where=f"subject pattern {expression.pattern!r}",
+            remedy="It must match every file",
+        )
+    return name
 
 
 def _walk(folder: Path, format: str | None, *, tables: bool) -> Iterator[Path]:
