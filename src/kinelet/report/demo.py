@@ -80,8 +80,8 @@ def _map(found: Findings) -> str:
     people = [f"person {found.task.subjects[i].rsplit('_', 1)[-1]}" for i in found.task.subject]
     return html.figure(
         plots.embedding_map(plane, names, found.task.classes),
-        "Every window as a point: what the first fold's encoder makes of it, flattened to the two directions of largest "
-        "spread, by exercise … (The people of the other folds were in this encoder's pretraining.)",
+        "Every window as a point: what the first fold's encoder makes of it, flattened to the two directions of "
+        "largest spread, by exercise … (The people of the other folds were in this encoder's pretraining.)",
     ) + html.figure(
         plots.embedding_map(plane, people, sorted(set(people))),
         "… and by person. Where the second picture is more orderly than the first, the encoder knows people better "
