@@ -27,6 +27,7 @@ docs: .venv/.test
 
 # torch first and pinned: a plain requirement could pull gigabytes of CUDA onto a machine without a GPU.
 .venv/.torch:
+	@$(PYTHON) -c 'import sys; sys.exit("kinelet needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(PIP) torch==2.13.0
 	touch $@

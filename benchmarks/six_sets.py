@@ -5,8 +5,8 @@ probed on each set's test people of that fold. Nobody is judged by an encoder or
 
     python benchmarks/six_sets.py --data ../shared/data --work runs/six
 
-Accelerometer only, 50 Hz. Corpora, encoders and results are kept under ``--work``; a second call goes on where the
-first stopped. ``--folds 0`` pretrains and judges the first fold only (to choose options on, never to quote).
+Accelerometer only, 50 Hz. Corpora and encoders are kept under ``--work``; a second call goes on where the first
+stopped. ``--folds 0`` pretrains and judges the first fold only (to choose options on, never to quote).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from kinelet.evaluate.run import evaluate_crossfit, evaluate_features
 from kinelet.evaluate.task import Task
 from kinelet.files import write_text
 from kinelet.progress import progress_bar
+from kinelet.report.evaluation import FEWEST
 from kinelet.train.pretrain import PretrainConfig, pretrain_windows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,7 +121,7 @@ def untrained(encoder: Encoder) -> Encoder:
 def judge(
     task: Task, splits: Sequence[Split], encoders: dict[int, Encoder], work: Path, baselines: Sequence[str]
 ) -> dict[str, Result]:
-    """Every contender on one set, with the same probe, windows and folds; finished results are read back."""
+    """Every contender on one set, with the same probe, windows and folds; results are kept."""
     done = [s for i, s in enumerate(splits) if i in encoders]
     fresh = {i: untrained(e) for i, e in encoders.items()}
     probe = LinearProbe()
@@ -141,7 +142,7 @@ def judge(
     for name, run in runs.items():
         path = work / "results" / f"{task.name} {name} {len(done)}.json".replace(" ", "_").replace("+", "and")
         started = time.monotonic()
-        out[name] = Result.load(path) if path.exists() and name != "SimCLR" else run()
+        out[name] = run()
         out[name].save(path)
         print(f"  {out[name]}  ({time.monotonic() - started:.0f} s)", flush=True)
     return out
@@ -191,7 +192,7 @@ def _short(e: Any) -> str:
 
 def _signed(e: Any) -> str:
     text = f"{e.value:+.3f} [{e.lo:+.3f}, {e.hi:+.3f}]"
-    return f"**{text}**" if e.lo > 0 else text
+    return f"**{text}**" if e.lo > 0 and e.n_subjects >= FEWEST else text
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_held_out_people_are_judged_with_baselines_beside(run: Path, corpus: Path) -> None:
-    told = done("evaluate", run, "--corpus", corpus)
+    told = done("evaluate", run, "--corpus", corpus, "--baselines", "random,hand_linear")
     results = [Result.load(p) for p in sorted((run / "evaluation" / "own-activity-linear_probe").glob("*.json"))]
     assert [r.encoder for r in results] == ["simclr (four)", "random encoder", "hand-crafted + linear"]
     assert all(r.subjects == ("P4", "P5") for r in results)
@@ -105,7 +105,7 @@ def test_values_are_judged_by_ridge(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_report_tells_the_evaluation(run: Path, corpus: Path) -> None:
-    done("evaluate", run, "--corpus", corpus)
+    done("evaluate", run, "--corpus", corpus, "--baselines", "random,hand_linear")
     done("report", run)
     page = (run / "report.html").read_text()
     for words in ("on people never seen", "Person by person", "What is taken for what", "minus random encoder"):

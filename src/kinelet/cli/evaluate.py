@@ -21,7 +21,7 @@ def evaluate(
     hop_s: Annotated[float | None, typer.Option(help="Hop in seconds; default no overlap.")] = None,
     baselines: Annotated[
         str, typer.Option(help="Baselines to judge beside it, comma-separated; see kinelet list baselines.")
-    ] = "random,hand_linear",
+    ] = "random,hand_linear,hand_boosting,scratch",
     refit: Annotated[
         bool, typer.Option("--refit", help="Pretrain anew for each split, on its training people alone.")
     ] = False,
@@ -57,8 +57,8 @@ def evaluate(
         output.as_json([r.to_dict() for r in results])
         return
     metrics = list(results[0].estimates)
-    rows = [(r.encoder, *(str(r.estimates[m]) for m in metrics)) for r in results]
-    output.table(f"{corpus}: {protocol}", ("representation", *(NAMES.get(m, m) for m in metrics)), rows)
+    rows = [(r.encoder, r.protocol, *(str(r.estimates[m]) for m in metrics)) for r in results]
+    output.table(f"{corpus}: {protocol}", ("representation", "learner", *(NAMES.get(m, m) for m in metrics)), rows)
     for line in differences(results):
         print(line)
     print(f"kept under {run / 'evaluation'}; kinelet report {run} tells it on a page")

@@ -76,7 +76,7 @@ class _Job:
         try:
             prepared = prepare(rec, self.config if stream is None else _for_streams(self.config))
             ready = prepared.recording
-            if self.source.dataset is not None and not ready.subject.startswith(self.source.dataset):
+            if self.source.dataset is not None and not _within(ready.subject, self.source.dataset):
                 ready = ready.replace(subject=f"{self.source.dataset}/{ready.subject}")
             row = write_recording(
                 ready,
@@ -122,3 +122,8 @@ def reason_of(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     at = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}: {text}{at}"
+
+
+def _within(subject: str, dataset: str) -> bool:
+    """Whether a subject's name carries its data set's already."""
+    return subject.startswith((f"{dataset}/", f"{dataset}_"))

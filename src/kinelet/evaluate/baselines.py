@@ -66,6 +66,7 @@ def run_baseline(
     *,
     fresh: Fresh = small_encoder,
     seed: int = 0,
+    protocol: Protocol | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Judge a baseline on the same people as an encoder.
@@ -76,6 +77,9 @@ def run_baseline(
         splits: As for :func:`kinelet.evaluate.run.evaluate`.
         fresh: Architecture of ``random`` and ``scratch``; see :func:`fresh_like`.
         seed: Of random weights and kernels.
+        protocol: What the encoder is judged by, if not by a linear probe on all labels: ``random`` and the linear
+            baselines on hand-crafted features then learn in the same way, so that the comparison is one of
+            representations. The others are whole recipes and stay as they are.
         progress: Told how many splits are done.
 
     Raises:
@@ -84,6 +88,12 @@ def run_baseline(
     """
     if name not in BASELINES:
         raise BadOptionError(f"no baseline is named {name!r}", remedy=f"Choose one of: {', '.join(BASELINES)}")
+    if protocol is not None and name == "random":
+        untrained = _untrained(fresh, task.spec, seed)
+        return evaluate(protocol, untrained, task, splits, name="random encoder", progress=progress)
+    if protocol is not None and protocol.inputs == "vectors" and name in ("hand_linear", "hand_thirds_linear"):
+        title = f"{BASELINES[name].title.removesuffix(', linear')}, {protocol.name}"
+        return _hand(lambda _: protocol, title, name == "hand_thirds_linear")(task, splits, fresh, seed, progress)
     return BASELINES[name].run(task, splits, fresh, seed, progress)
 
 

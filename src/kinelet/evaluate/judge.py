@@ -55,7 +55,7 @@ class JudgeConfig(FrozenModel):
     split: Literal["auto", "kfold", "loso", "official", "unseen"] = "auto"
     folds: int = Field(default=5, ge=2)
     seed: int = 0
-    baselines: tuple[str, ...] = ("random", "hand_linear")
+    baselines: tuple[str, ...] = ("random", "hand_linear", "hand_boosting", "scratch")
     refit: bool = False
 
 
@@ -96,7 +96,9 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
         results = [evaluate_crossfit(protocol, pretrain, task, splits, name=name)]
     else:
         results = [evaluate(protocol, encoder, task, splits, name=name, progress=progress)]
-    results += [run_baseline(b, task, splits, fresh=fresh_like(encoder), seed=config.seed) for b in config.baselines]
+    same = None if protocol.name in ("linear_probe", "ridge") else protocol
+    fresh = fresh_like(encoder)
+    results += [run_baseline(b, task, splits, fresh=fresh, seed=config.seed, protocol=same) for b in config.baselines]
     _save(folder / "evaluation" / _plain(f"{task.name}-{config.track}-{config.protocol}"), results)
     return results
 
@@ -147,6 +149,12 @@ def _refit(folder: Path, windows: Windows, progress: Progress) -> Any:
     source = folder / "config.yaml"
     if not source.exists():
         raise BadOptionError("no config.yaml, so it cannot be pretrained again", where=str(folder))
+    if len(load(folder).card.get("pretrain_corpora", ())) > 1:
+        raise BadOptionError(
+            "the run was pretrained on several corpora, and --refit would use this one alone",
+            where=str(folder),
+            remedy="Pretrain with --hold-out and judge the people held out",
+        )
     recipe = validate(PretrainConfig, load_yaml(source), where=str(source))
     data = recipe.data
     unlabelled = windows.corpus.windows(data.window_s, data.hop_s, channels=windows.spec.channels)

@@ -86,8 +86,9 @@ class Loop:
         if world.size == 1:
             return method
         method.gather, method.rank_offset = distributed.gather, world.rank * self._rows()
-        if world.device.type == "cuda":
-            method.encoder = nn.SyncBatchNorm.convert_sync_batchnorm(method.encoder)  # type: ignore[no-untyped-call]
+        if world.device.type == "cuda":  # encoder and heads; gloo cannot, there each process norms its own rows
+            for name, child in method.named_children():
+                setattr(method, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))  # type: ignore[no-untyped-call]
         ids = [world.device.index] if world.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(method, device_ids=ids)
 
