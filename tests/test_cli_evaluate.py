@@ -104,6 +104,27 @@ def test_values_are_judged_by_ridge(run: Path, tmp_path: Path) -> None:
     assert {"mae", "rmse", "r", "icc"} <= set(json.loads(answer.out)[0]["estimates"])
 
 
+def test_contenders_learn_in_the_same_way(run: Path, corpus: Path) -> None:
+    """A few labels against all labels would be no comparison of representations."""
+    more = ("--protocol", "knn", "--baselines", "random,hand_linear", "--json")
+    found = json.loads(done("evaluate", run, "--corpus", corpus, *more).out)
+    assert [r["protocol"] for r in found] == ["knn", "knn", "knn"]
+
+
+def test_two_people_decide_nothing(run: Path, corpus: Path) -> None:
+    told = done("evaluate", run, "--corpus", corpus, "--baselines", "random,hand_linear").out
+    assert "2 people are too few" in told
+    assert "is ahead of" not in told and "is behind" not in told
+
+
+def test_a_run_on_several_corpora_is_not_pretrained_again_on_one(corpus: Path, tmp_path: Path) -> None:
+    other = corpus_of(tmp_path / "other", *(recording(f"r{i}", f"Q{i}", 500, seed=i) for i in range(3))).path
+    done("pretrain", "simclr", "--corpus", corpus, "--corpus", other, "--out", tmp_path / "both", *TINY)
+    answer = kinelet("evaluate", tmp_path / "both", "--corpus", corpus, "--refit", "--folds", 3)
+    assert answer.status == 2
+    assert "several corpora" in answer.complaint
+
+
 def test_the_report_tells_the_evaluation(run: Path, corpus: Path) -> None:
     done("evaluate", run, "--corpus", corpus, "--baselines", "random,hand_linear")
     done("report", run)

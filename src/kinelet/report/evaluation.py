@@ -11,8 +11,8 @@ from kinelet.report.html import Section
 from kinelet.report.plots import Bar
 
 FEWEST = 6
-"""People below which no conclusion is drawn: a nominal 95 % interval covers .92 with five, .87 with four, .71 with three
-and .52 with two (means of normal values, 400 simulations each)."""
+"""People below which no conclusion is drawn: a nominal 95 % interval covers .92 with five, .87 with four, .71 with
+three and .52 with two (means of normal values, 400 simulations each)."""
 NAMES = {
     "macro_f1": "macro-F1",
     "balanced_accuracy": "balanced accuracy",
