@@ -51,7 +51,7 @@ RANDOM = [a for a in ALL if not isinstance(a, Negate | Reverse)]
 
 
 def named(steps: list[AnyAugmentation]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("step", steps, ids=lambda s: f"{s.kind}-{'-'.join(map(str, s.model_fields_set))}")
+    return pytest.mark.parametrize("step", steps, ids=lambda s: f"{s.kind}-{'-'.join(sorted(s.model_fields_set))}")
 
 
 every_augmentation, every_random = named(ALL), named(RANDOM)
