@@ -143,6 +143,7 @@ def parse_time(text: bytes) -> float:
 
 
 def stamps(pages: list[Page], kept: npt.NDArray[np.int64]) -> Blocks:
+    """Page stamps as the block clock takes them: each stamps its page's first sample."""
     rate = pages[0].rate_hz
     return Blocks(
         unix_s=np.array([page.unix_s for page in pages]),
