@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NotRequired, TypedDict
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NotRequired, TypedDict
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -26,6 +27,7 @@ class Batch(TypedDict):
         subject, recording, part: Codes ``(batch,)``, int64; ``part`` is the data set, or part of a union.
         time_s: Start of each window in seconds on its recording's clock, ``(batch,)``, float64.
         candidates: ``(batch, K, channel, time)`` further windows of each anchor, if the sampler draws them.
+        distance: ``(batch, N)`` distances of each row's candidates that were computed beforehand, float32.
         generators: One generator per shard of the batch (equal consecutive parts of its rows); a method draws the
             randomness of shard ``i`` from generator ``i`` alone, so that two processes with one shard each do what
             one process with two shards does.
@@ -38,6 +40,27 @@ class Batch(TypedDict):
     time_s: Tensor
     generators: Sequence[torch.Generator]
     candidates: NotRequired[Tensor]
+    distance: NotRequired[Tensor]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How the batches of a method that compares windows of one person are drawn.
+
+    Attributes:
+        candidates: Windows of the anchor's own person that each anchor is compared with.
+        within: They are of the anchor's ``hour``, of any time of the ``subject``, or of both (``mixed``).
+        every: Every window is an anchor: rows are groups of ``candidates + 1`` windows of one person each. Otherwise
+            rows are anchors and candidates come beside them.
+        distinct: Spread anchors (or groups) over people.
+        drop_short: Leave out windows with too few candidates instead of failing.
+    """
+
+    candidates: int
+    within: Literal["hour", "subject", "mixed"] = "hour"
+    every: bool = False
+    distinct: bool = True
+    drop_short: bool = False
 
 
 class Output(TypedDict):
@@ -64,7 +87,10 @@ class Method(nn.Module):
     Attributes:
         encoder: The network that is kept.
         config: Typed configuration.
+        uses_distance: Whether the constructor takes a distance between windows as third argument.
     """
+
+    uses_distance: ClassVar[bool] = False
 
     def __init__(self, encoder: Encoder, config: Any) -> None:
         super().__init__()
@@ -72,6 +98,11 @@ class Method(nn.Module):
         self.config = config
         self.gather: Callable[[Tensor], Tensor] = lambda z: z
         self.rank_offset: int = 0
+
+    @classmethod
+    def feed(cls, config: Any) -> Feed | None:
+        """How batches are drawn; ``None``: any windows, each alike."""
+        return None
 
     def forward(self, batch: Batch) -> Output:
         """Compute the loss of a batch."""
