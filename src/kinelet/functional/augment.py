@@ -66,6 +66,13 @@ class Rotate(Augmentation):
     function = augment_axes.rotate
     kind: Literal["rotate"] = "rotate"
     max_angle_deg: Annotated[float, Field(gt=0, le=180)] | None = None
+    axis: Literal["sphere", "cube"] = "sphere"
+
+    @model_validator(mode="after")
+    def _limited(self) -> Rotate:
+        if self.axis == "cube" and self.max_angle_deg is None:
+            raise ValueError("axis 'cube' needs max_angle_deg")
+        return self
 
 
 class Negate(Augmentation):
@@ -90,6 +97,7 @@ class Permute(Augmentation):
     kind: Literal["permute"] = "permute"
     segments: int = Field(default=5, ge=1, le=1000)
     distinct: bool = True
+    allow_identity: bool = True
 
 
 class TimeWarp(Augmentation):
@@ -100,6 +108,7 @@ class TimeWarp(Augmentation):
     sigma: Positive = 0.2
     knots: int = Field(default=6, ge=4, le=100)
     min_speed: float = Field(default=0.05, gt=0, le=1)
+    per_channel: bool = False
 
 
 class MagnitudeWarp(Augmentation):
@@ -173,6 +182,26 @@ _WORN_DIFFERENTLY: tuple[AnyAugmentation, ...] = (
     TimeMask(p=0.3, min_fraction=0.0),
 )
 
+# The eight transforms of RelCon's first stage, for Compose(choose=2); noise is in units of the signal.
+_RELCON: dict[str, AnyAugmentation] = {
+    step.kind: step
+    for step in (
+        Jitter(sigma=0.1),
+        Scale(sigma=0.25),
+        Rotate(),
+        Negate(),
+        Reverse(),
+        ShuffleAxes(),
+        Permute(segments=6, distinct=False),
+        TimeWarp(sigma=0.2, knots=6),
+    )
+}
+# As published: rotations that are not uniform, and axes warped apart.
+_RELCON_REFERENCE = _RELCON | {
+    "rotate": Rotate(max_angle_deg=180, axis="cube"),
+    "time_warp": TimeWarp(sigma=0.2, knots=6, per_channel=True),
+}
+
 PRESETS: dict[str, tuple[AnyAugmentation, ...]] = {
     "none": (),
     "standard": (CropResize(p=0.9), *_WORN_DIFFERENTLY),
@@ -188,6 +217,8 @@ PRESETS: dict[str, tuple[AnyAugmentation, ...]] = {
     ),
     # The published default of PRIMUS's reference: scaling, then permutation, always.
     "primus": (Scale(sigma=0.25), Permute(segments=5)),
+    "relcon": tuple(_RELCON.values()),
+    "relcon_reference": tuple(_RELCON_REFERENCE.values()),
 }
 
 

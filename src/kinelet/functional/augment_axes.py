@@ -7,14 +7,22 @@ to all of them, since they sit on one body.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from kinelet.errors import BadOptionError
 from kinelet.functional.draws import normal, triads, uniform
 
 
-def rotate(x: Tensor, generator: torch.Generator, *, max_angle_deg: float | None = None) -> Tensor:
+def rotate(
+    x: Tensor,
+    generator: torch.Generator,
+    *,
+    max_angle_deg: float | None = None,
+    axis: Literal["sphere", "cube"] = "sphere",
+) -> Tensor:
     """Rotate each row by its own rotation, the same for all its sensors.
 
     Args:
@@ -22,14 +30,16 @@ def rotate(x: Tensor, generator: torch.Generator, *, max_angle_deg: float | None
         generator: Source of randomness.
         max_angle_deg: ``None`` draws uniformly from all rotations; otherwise the axis is uniform on the sphere and
             the angle uniform between minus and plus this many degrees.
+        axis: Where the axis of a limited rotation comes from: uniform on the ``sphere``, or a point of the ``cube``
+            [-1, 1]³ made a unit vector, as in much published work; that one prefers the cube's diagonals.
 
     Raises:
-        BadOptionError: if the channels are not whole triples.
+        BadOptionError: if the channels are not whole triples, or ``axis="cube"`` comes without ``max_angle_deg``.
 
     Source: unit quaternions of four normals, Shoemake 1992, "Uniform random rotations"; Rodrigues' formula.
     """
     sensors = triads(x)
-    q = random_quaternions(x, generator, max_angle_deg)
+    q = random_quaternions(x, generator, max_angle_deg, axis)
     return (rotation_matrices(q)[:, None].to(x.dtype) @ sensors).flatten(1, 2)
 
 
@@ -52,13 +62,17 @@ def shuffle_axes(x: Tensor, generator: torch.Generator, *, allow_identity: bool 
     return sensors.gather(2, drawn[:, None, :, None].expand_as(sensors)).flatten(1, 2)
 
 
-def random_quaternions(x: Tensor, generator: torch.Generator, max_angle_deg: float | None) -> Tensor:
+def random_quaternions(
+    x: Tensor, generator: torch.Generator, max_angle_deg: float | None, axis: Literal["sphere", "cube"] = "sphere"
+) -> Tensor:
     """Unit quaternions ``(batch, 4)``, real part first; see :func:`rotate`."""
     if max_angle_deg is None:
+        if axis == "cube":
+            raise BadOptionError("axis 'cube' without max_angle_deg", where="rotate", remedy="Give max_angle_deg=180")
         return torch.nn.functional.normalize(normal(x, generator, len(x), 4), dim=1)
-    axis = torch.nn.functional.normalize(normal(x, generator, len(x), 3), dim=1)
+    point = normal(x, generator, len(x), 3) if axis == "sphere" else 2 * uniform(x, generator, len(x), 3) - 1
     half = (2 * uniform(x, generator, len(x), 1) - 1) * math.radians(max_angle_deg) / 2
-    return torch.cat([half.cos(), half.sin() * axis], dim=1)
+    return torch.cat([half.cos(), half.sin() * torch.nn.functional.normalize(point, dim=1)], dim=1)
 
 
 def rotation_matrices(q: Tensor) -> Tensor:

@@ -32,14 +32,23 @@ def reverse(x: Tensor, generator: torch.Generator, *, physical: bool = False) ->
     return y
 
 
-def permute(x: Tensor, generator: torch.Generator, *, segments: int = 5, distinct: bool = True) -> Tensor:
+def permute(
+    x: Tensor,
+    generator: torch.Generator,
+    *,
+    segments: int = 5,
+    distinct: bool = True,
+    allow_identity: bool = True,
+) -> Tensor:
     """Cut each row at its own random times and put the pieces in random order.
 
     Args:
         x: Windows ``(batch, channel, time)``.
         generator: Source of randomness.
-        segments: Number of pieces.
+        segments: Number of pieces; without ``distinct`` some may be empty, so that there are up to this many.
         distinct: Draw cuts without repetition, so that no piece is empty; otherwise with repetition from all times.
+        allow_identity: Count the order that changes nothing among the possible ones; otherwise, where it is drawn,
+            the last piece comes first.
 
     Raises:
         BadOptionError: if a window has fewer samples than pieces.
@@ -56,6 +65,9 @@ def permute(x: Tensor, generator: torch.Generator, *, segments: int = 5, distinc
     start = torch.nn.functional.pad(cuts.sort(dim=1).values, (1, 0))
     length = torch.diff(start, dim=1, append=start.new_full((batch, 1), time))
     order = uniform(x, generator, batch, segments).argsort(dim=1)
+    if not allow_identity:
+        unchanged = (order.diff(dim=1) == 1).all(dim=1, keepdim=True)
+        order = torch.where(unchanged, order.roll(1, dims=1), order)
     start, end = start.gather(1, order), length.gather(1, order).cumsum(1)
     # Output time t lies in the first piece whose end is after t; its shift takes t back to the input.
     shift = start - (end - length.gather(1, order))
@@ -65,7 +77,13 @@ def permute(x: Tensor, generator: torch.Generator, *, segments: int = 5, distinc
 
 
 def time_warp(
-    x: Tensor, generator: torch.Generator, *, sigma: float = 0.2, knots: int = 6, min_speed: float = 0.05
+    x: Tensor,
+    generator: torch.Generator,
+    *,
+    sigma: float = 0.2,
+    knots: int = 6,
+    min_speed: float = 0.05,
+    per_channel: bool = False,
 ) -> Tensor:
     """Let time run at a smoothly changing speed; order of events is kept, and so is the whole length.
 
@@ -78,9 +96,13 @@ def time_warp(
         sigma: Spread of the speeds at the knots.
         knots: Knots of the spline, ends included.
         min_speed: Smallest speed; positive, so that time never runs backwards.
+        per_channel: Warp every channel by itself, as published code does; channels then lose sync.
 
-    Source: Um et al. 2017, arXiv 1706.00527, section 3, with one warp for all axes, which otherwise lose sync.
+    Source: Um et al. 2017, arXiv 1706.00527, section 3, with one warp for all axes by default.
     """
+    if per_channel:
+        alone = x.flatten(0, 1)[:, None]
+        return time_warp(alone, generator, sigma=sigma, knots=knots, min_speed=min_speed).view_as(x)
     return interpolate_at(x, warp_positions(x, generator, sigma=sigma, knots=knots, min_speed=min_speed))
 
 
