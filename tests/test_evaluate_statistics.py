@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from kinelet.errors import BadOptionError
 from kinelet.evaluate import metrics
@@ -12,6 +13,7 @@ from kinelet.evaluate.statistics import (
     Spread,
     estimate,
     interval,
+    mean_difference,
     paired_difference,
     replicate,
     resamples,
@@ -124,3 +126,63 @@ def test_spread_leaves_out_people_without_a_value() -> None:
 
 def test_spread_of_nobody_is_undefined() -> None:
     assert math.isnan(Spread.of([float("nan")]).mean)
+
+
+def gaps(n: int, seed: int, shift: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    """Two encoders on the same ``n`` people, the first somewhat better."""
+    return people(n, seed, shift), people(n, seed)
+
+
+def test_the_mean_difference_over_one_set_is_that_sets_paired_difference() -> None:
+    a, b = gaps(9, 3)
+    one, paired = mean_difference([(a, b)], metrics.macro_f1), paired_difference(a, b, metrics.macro_f1)
+    assert [one.value, one.lo, one.hi, one.n_subjects] == pytest.approx(
+        [paired.value, paired.lo, paired.hi, paired.n_subjects]
+    )
+
+
+def test_the_mean_difference_equals_a_loop_over_replicates_sets_and_people() -> None:
+    pairs = [gaps(4, 1), gaps(7, 2, shift=-0.1)]
+    rows = []
+    for i, (a, b) in enumerate(pairs):
+        row = []
+        for counts in resamples(a.shape[1], 300, seed=5 + i):
+            drawn = [p for p, times in enumerate(counts) for _ in range(int(times))]
+            row.append(float(metrics.macro_f1(a[0][drawn].sum(0)) - metrics.macro_f1(b[0][drawn].sum(0))))
+        rows.append(row)
+    v, n = [float(np.var(row)) for row in rows], [4, 7]
+    widen = math.sqrt(sum(v[s] * n[s] / (n[s] - 1) for s in (0, 1)) / sum(v))
+    freedom = sum(v) ** 2 / sum(v[s] ** 2 / (n[s] - 1) for s in (0, 1))
+    tail = float(stats.norm.cdf(-widen * stats.t.ppf(0.975, freedom)))
+    naive = np.quantile([(x + y) / 2 for x, y in zip(*rows, strict=True)], [tail, 1 - tail])
+    made = mean_difference(pairs, metrics.macro_f1, replicates=300, seed=5)
+    assert np.allclose([made.lo, made.hi], naive)
+
+
+def test_the_mean_difference_counts_every_set_alike() -> None:
+    pairs = [gaps(4, 1), gaps(30, 2)]
+    alone = [paired_difference(a, b, metrics.accuracy).value for a, b in pairs]
+    assert mean_difference(pairs, metrics.accuracy).value == pytest.approx(np.mean(alone))
+
+
+def test_the_mean_difference_covers_the_population_value_about_95_times_in_100() -> None:
+    runs, covered = 300, 0
+    for run in range(runs):  # both alike in the population, so that the true difference is zero
+        pairs = [(people(n, 1000 * run + n), people(n, 1000 * run + n + 500)) for n in (6, 8, 15)]
+        made = mean_difference(pairs, metrics.accuracy, replicates=400, seed=run)
+        covered += made.lo <= 0 <= made.hi
+    assert 0.915 <= covered / runs <= 0.985
+
+
+def test_the_mean_difference_with_itself_is_zero() -> None:
+    pairs = [(people(6), people(6)), (people(5), people(5))]
+    assert mean_difference(pairs, metrics.macro_f1) == Estimate(0.0, 0.0, 0.0, 11)
+
+
+def test_a_set_with_one_person_gives_no_interval_of_the_mean() -> None:
+    assert math.isnan(mean_difference([gaps(6, 0), gaps(1, 0)], metrics.accuracy).lo)
+
+
+def test_the_mean_over_no_set_is_refused() -> None:
+    with pytest.raises(BadOptionError, match="no data set"):
+        mean_difference([], metrics.accuracy)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kinelet.errors import BadOptionError
+from kinelet.evaluate import statistics
 from kinelet.evaluate.metrics import METRICS
 from kinelet.evaluate.result import Result
 from kinelet.evaluate.statistics import Estimate
@@ -96,3 +97,20 @@ def compare(results: Sequence[Result], *, metric: str | None = None, reference: 
         for r in results
     ]
     return Comparison(base.task, chosen, base.encoder, tuple(rows))
+
+
+def mean_difference(results: Sequence[Result], references: Sequence[Result], metric: str) -> Estimate:
+    """Mean over data sets of the paired differences from a reference; people are resampled in every set by itself.
+
+    Args:
+        results: One for each data set.
+        references: Of the same data sets, in the same order.
+        metric: Name of the metric.
+
+    Raises:
+        BadOptionError: if a pair is not about the same windows.
+    """
+    for result, reference in zip(results, references, strict=True):
+        require_same_test(result, reference)
+    pairs = [(r.statistic(), b.statistic()) for r, b in zip(results, references, strict=True)]
+    return statistics.mean_difference(pairs, METRICS[results[0].kind][metric])

@@ -12,6 +12,7 @@ factor n/(n-1) in the variance and Student's tails), so its levels are moved to
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -151,6 +152,15 @@ def paired_difference(
     Raises:
         BadOptionError: if the two were not made from the same number of people.
     """
+    people = _same_people(statistic, reference)
+    value = _difference(statistic, reference, metric)
+    if people < 2:
+        return Estimate(value, math.nan, math.nan, people)
+    values = _difference_replicates(statistic, reference, metric, resamples(people, replicates, seed))
+    return Estimate(value, *interval(values, people, level, kind), people)
+
+
+def _same_people(statistic: Array, reference: Array) -> int:
     people = statistic.shape[1]
     if reference.shape[1] != people:
         raise BadOptionError(
@@ -158,9 +168,66 @@ def paired_difference(
             where="paired difference",
             remedy="Judge both encoders on the same task and splits",
         )
-    value = float(metric(statistic.sum(axis=1)).mean() - metric(reference.sum(axis=1)).mean())
-    if people < 2:
-        return Estimate(value, math.nan, math.nan, people)
-    weights = resamples(people, replicates, seed)
-    values = replicate(statistic, metric, weights) - replicate(reference, metric, weights)
-    return Estimate(value, *interval(values, people, level, kind), people)
+    return people
+
+
+def _difference(statistic: Array, reference: Array, metric: Metric) -> float:
+    return float(metric(statistic.sum(axis=1)).mean() - metric(reference.sum(axis=1)).mean())
+
+
+def _difference_replicates(statistic: Array, reference: Array, metric: Metric, weights: Array) -> Array:
+    return replicate(statistic, metric, weights) - replicate(reference, metric, weights)
+
+
+def mean_difference(
+    pairs: Sequence[tuple[Array, Array]],
+    metric: Metric,
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Estimate:
+    """Estimate the mean over data sets of ``metric(statistic) - metric(reference)``, each set counting alike.
+
+    A replicate draws the people of every set, each set by itself, and takes the mean of the sets' differences. With
+    ``v_s`` the variance of set ``s``'s replicates and ``n_s`` its people, the bootstrap's variance of the mean lacks
+    the factor ``k² = Σ v_s n_s/(n_s-1) / Σ v_s``, and the degrees of freedom are Welch and Satterthwaite's,
+    ``f = (Σ v_s)² / Σ v_s²/(n_s-1)``. The levels are moved to ``Φ(-k t(1-α/2; f))``: for one set this is the expanded
+    percentile interval of :func:`paired_difference`.
+
+    Args:
+        pairs: One ``(statistic, reference)`` a set, both on the same people.
+        metric: Function of the pooled statistics.
+        replicates: Bootstrap replicates.
+        seed: Of the resampling; set ``i`` uses ``seed + i``.
+        level: Coverage.
+
+    Raises:
+        BadOptionError: if there is no set, or a pair differs in its number of people.
+    """
+    if not pairs:
+        raise BadOptionError("no data set to take the mean over", where="paired difference")
+    people = np.array([_same_people(a, b) for a, b in pairs])
+    value = float(np.mean([_difference(a, b, metric) for a, b in pairs]))
+    if people.min() < 2:
+        return Estimate(value, math.nan, math.nan, int(people.sum()))
+    drawn = [resamples(n, replicates, seed + i) for i, n in enumerate(people)]
+    values = np.stack([_difference_replicates(a, b, metric, w) for (a, b), w in zip(pairs, drawn, strict=True)])
+    return Estimate(value, *_joint_interval(values, people, level), int(people.sum()))
+
+
+def _joint_interval(values: Array, people: Array, level: float) -> tuple[float, float]:
+    """Interval of the mean over sets from replicates ``(set, replicate)`` of sets with ``people`` ``(set,)``."""
+    spread = np.nanvar(values, axis=1)
+    mean = values.mean(axis=0)
+    defined = mean[np.isfinite(mean)]
+    if len(defined) == 0:
+        return math.nan, math.nan
+    total = spread.sum()
+    if total == 0:
+        return float(defined.min()), float(defined.max())
+    widen = math.sqrt((spread * people / (people - 1)).sum() / total)
+    freedom = total**2 / (spread**2 / (people - 1)).sum()
+    tail = float(stats.norm.cdf(-widen * stats.t.ppf(1 - (1 - level) / 2, freedom)))
+    lo, hi = np.quantile(defined, [tail, 1 - tail])
+    return float(lo), float(hi)
