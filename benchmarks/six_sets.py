@@ -15,21 +15,15 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from har_sets import FOLDS, ROOT, SETS, Opened, build_corpus, of_folds, pretraining_windows, short, signed
 from kinelet.config import apply_overrides, load_yaml, validate
-from kinelet.corpus import Corpus, union
-from kinelet.corpus.build import build
-from kinelet.corpus.find import dataset_sources
-from kinelet.corpus.process import BuildConfig
-from kinelet.corpus.sources import FileSource
-from kinelet.corpus.splits import Split, kfold
+from kinelet.corpus.splits import Split
 from kinelet.encoders.base import Encoder
 from kinelet.encoders.registry import create_encoder
 from kinelet.evaluate.features import hand_crafted
@@ -39,71 +33,15 @@ from kinelet.evaluate.run import evaluate_crossfit, evaluate_features
 from kinelet.evaluate.task import Task
 from kinelet.files import write_text
 from kinelet.progress import progress_bar
-from kinelet.report.evaluation import FEWEST
 from kinelet.train.pretrain import PretrainConfig, pretrain_windows
 
-ROOT = Path(__file__).resolve().parents[1]
-ACC = ("acc_x", "acc_y", "acc_z")
-FOLDS = 5
-PRETRAIN_S = 2.56  # the longest window that all six sets have
 
-
-@dataclass(frozen=True)
-class HarSet:
-    """One set: where its compact table lies, and how its labelled windows are laid."""
-
-    name: str
-    title: str
-    table: str | None
-    window_s: float
-    hop_s: float | None = None
-    placement: str = "grid"
-    track: str = "activity"
-    drop: tuple[str, ...] = field(default=())
-
-
-SETS = (
-    HarSet("uci_har", "UCI HAR", "uci_har/uci_har.parquet", 2.56),
-    HarSet("seglearn_watch", "seglearn", None, 5.0, 2.5),
-    HarSet("utd_mhad", "UTD-MHAD", "utd_mhad/imu.parquet", 3.6, None, "stretch"),
-    HarSet("umafall_wrist", "UMAFall wrist", "umafall/umafall.parquet", 5.0, 2.5),
-    HarSet("geotec_watch", "GEOTEC watch", "geotec/geotec.parquet", 1.0, 0.5, "annotation"),
-    HarSet("classyglass", "ClassyGlass", "classyglass/classyglass.parquet", 5.0, 5.0),
-)
-
-
-def corpus_of(entry: HarSet, data: Path, work: Path) -> Corpus:
-    """Build (or find) the accelerometer corpus of a set at 50 Hz."""
-    out = work / "corpora" / entry.name
-    if entry.table is None:
-        sources: list[Any] = list(dataset_sources(entry.name, Path(str(resources.files("seglearn").joinpath("data")))))
-    else:
-        card = ROOT / "tests" / "cards" / f"{entry.name}.yaml"
-        sources = [FileSource(data / entry.table, entry.name, card=card, dataset=entry.name)]
-    summary = build(sources, out, BuildConfig(rate_hz=50.0, channels=ACC))
-    print(f"{entry.title}: {summary.line()}", flush=True)
-    return Corpus.open(out)
-
-
-def task_of(entry: HarSet, corpus: Corpus) -> Task:
-    """Labelled windows of a set, as the protocol of its baseline figures has them."""
-    windows = corpus.windows(
-        entry.window_s, entry.hop_s, track=entry.track, placement=entry.placement, drop_labels=entry.drop
-    )
-    return Task.from_windows(windows.labelled(), name=entry.title)
-
-
-def pretrain_fold(
-    fold: int, corpora: Sequence[Corpus], splits: Sequence[Sequence[Split]], work: Path, config: PretrainConfig
-) -> Encoder:
+def pretrain_fold(fold: int, sets: Sequence[Opened], work: Path, config: PretrainConfig) -> Encoder:
     """Pretrain on the training people of all sets, those of one fold left out."""
-    everyone = union(corpora)
-    people = [
-        f"{corpus.path.name}:{s}" for corpus, parts in zip(corpora, splits, strict=True) for s in parts[fold].train
-    ]
-    windows = everyone.windows(config.data.window_s, config.data.hop_s).of(people)
+    windows = pretraining_windows(sets, fold, config.data.window_s, config.data.hop_s)
     out = work / "encoders" / f"fold-{fold}"
-    with progress_bar(f"fold {fold}: {len(windows)} windows of {len(people)} people", config.train.steps) as progress:
+    people = len(np.unique(windows.subject))
+    with progress_bar(f"fold {fold}: {len(windows)} windows of {people} people", config.train.steps) as progress:
         return pretrain_windows([windows], out, config, resume=True, progress=progress)
 
 
@@ -164,35 +102,10 @@ def markdown(results: dict[str, dict[str, Result]]) -> str:
     ]
     for title, by_name in results.items():
         ours = by_name["SimCLR"]
-        cells = [_short(by_name[n].estimates["macro_f1"]) for n in names]
-        gaps = [_signed(ours.difference(by_name[n], "macro_f1")) for n in ("random encoder", "hand-crafted + logistic")]
+        cells = [short(by_name[n].estimates["macro_f1"]) for n in names]
+        gaps = [signed(ours.difference(by_name[n], "macro_f1")) for n in ("random encoder", "hand-crafted + logistic")]
         lines.append(f"| {title} | {len(ours.subjects)} | {len(ours.truth)} | " + " | ".join(cells + gaps) + " |")
     return "\n".join(lines) + "\n"
-
-
-def of_folds(result: Result, folds: Sequence[int]) -> Result:
-    """The part of a result that was judged in some folds."""
-    keep = np.isin(result.fold, list(folds))
-    codes, subject = np.unique(result.subject[keep], return_inverse=True)
-    return replace(
-        result,
-        subjects=tuple(result.subjects[i] for i in codes),
-        subject=subject.astype(np.int64),
-        row=result.row[keep],
-        fold=result.fold[keep],
-        truth=result.truth[keep],
-        predicted=result.predicted[:, keep],
-        estimates={},
-    )
-
-
-def _short(e: Any) -> str:
-    return f"{e.value:.3f} [{e.lo:.3f}, {e.hi:.3f}]"
-
-
-def _signed(e: Any) -> str:
-    text = f"{e.value:+.3f} [{e.lo:+.3f}, {e.hi:+.3f}]"
-    return f"**{text}**" if e.lo > 0 and e.n_subjects >= FEWEST else text
 
 
 def main() -> None:
@@ -206,16 +119,13 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="key=value over the recipe")
     args = parser.parse_args()
     config = validate(PretrainConfig, apply_overrides(load_yaml(args.recipe), args.overrides))
-    corpora = [corpus_of(entry, args.data, args.work) for entry in SETS]
-    splits = [kfold(c.subjects, FOLDS, seed=0) for c in corpora]
+    sets = [Opened.of(entry, build_corpus(entry, args.data, args.work)) for entry in SETS]
     encoders, started = {}, time.monotonic()
     for fold in map(int, args.folds.split(",")):
-        encoders[fold] = pretrain_fold(fold, corpora, splits, args.work, config)
+        encoders[fold] = pretrain_fold(fold, sets, args.work, config)
     print(f"pretraining: {time.monotonic() - started:.0f} s for {len(encoders)} folds", flush=True)
-    results = {}
     baselines = [b for b in args.baselines.split(",") if b]
-    for entry, corpus, parts in zip(SETS, corpora, splits, strict=True):
-        results[entry.title] = judge(task_of(entry, corpus), parts, encoders, args.work, baselines)
+    results = {s.entry.title: judge(s.task, s.splits, encoders, args.work, baselines) for s in sets}
     table = markdown(results)
     # The recipe was chosen by looking at people of the first two folds: the others are its fair test.
     untouched = {t: {n: of_folds(r, [2, 3, 4]) for n, r in by.items()} for t, by in results.items()}
