@@ -25,12 +25,14 @@ class Draw:
         index: Numbers of windows, shape ``(rows,)``.
         candidates: Numbers of further windows of each row, shape ``(rows, K)``, or ``None``.
         run: Consecutive rows that belong together; ranks never get part of a run.
+        distance: Distances of each row's candidates, shape ``(rows, N)`` float32, or ``None``.
     """
 
     windows: Windows
     index: Ints
     candidates: Ints | None = None
     run: int = 1
+    distance: npt.NDArray[np.float32] | None = None
 
 
 class Sampler(Protocol):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from kinelet.corpus.cycle import Cycle, PartsCycle, PeopleCycle, PlainCycle
 from kinelet.corpus.samplers import Draw
 from kinelet.corpus.windows import Windows
 from kinelet.errors import BadOptionError
@@ -19,10 +19,11 @@ Within = Literal["hour", "subject", "mixed"]
 class WithinSampler:
     """Anchors, and K candidates of each anchor's own person, hour or both.
 
-    Anchors are of different people where there are enough people, else spread evenly over them; each person's windows
-    are equally likely. Candidates are drawn without replacement, never the anchor itself and, with ``disjoint``, never
-    a window that shares samples with it. Candidates of a row are in no particular order; in ``mixed`` the first half
-    (rounded up) are of the anchor's hour, the others of any of the person's other hours.
+    Anchors take turns as in :class:`~kinelet.corpus.cycle.PeopleCycle`: of different people where there are enough
+    people, else spread evenly over them, and every window is reached. Candidates are drawn without replacement, never
+    the anchor itself and, with ``disjoint``, never a window that shares samples with it. Candidates of a row are in no
+    particular order; in ``mixed`` the first half (rounded up) are of the anchor's hour, the others of any of the
+    person's other hours.
 
     Args:
         windows: What to draw from.
@@ -31,6 +32,7 @@ class WithinSampler:
         within: Where candidates come from: the anchor's ``hour`` (of the same person), any time of the same
             ``subject``, or half and half (``mixed``).
         distinct_subjects: Spread anchors over people; otherwise all windows are equally likely to be an anchor.
+        balance: As many anchors from every part of a union (or data set).
         disjoint: No candidate shares samples with its anchor.
         drop_short: Leave out anchors that have fewer than ``k`` candidates, instead of failing.
         seed: Which draws.
@@ -51,6 +53,7 @@ class WithinSampler:
         *,
         within: Within = "hour",
         distinct_subjects: bool = True,
+        balance: bool = False,
         disjoint: bool = True,
         drop_short: bool = False,
         seed: int = 0,
@@ -62,13 +65,16 @@ class WithinSampler:
                 remedy="Use 1 or more of each, and hour, subject or mixed",
             )
         self.windows, self.batch_size, self.k, self.within, self.seed = windows, batch_size, k, within, seed
-        self.distinct_subjects, self.disjoint = distinct_subjects, disjoint
+        self.disjoint = disjoint
         self._groups = _Groups(windows, disjoint)
         enough = self._enough()
         self.anchors: Ints = np.flatnonzero(enough)
         self.dropped = int(len(enough) - len(self.anchors))
         if self.dropped and not (drop_short and len(self.anchors)):
             self._fail()
+        self._cycle = anchor_cycle(
+            windows, self.anchors, batch_size, seed, distinct_subjects=distinct_subjects, balance=balance
+        )
 
     def _near_far(self) -> tuple[int, int]:
         """Candidates from the anchor's hour, and from elsewhere."""
@@ -107,30 +113,10 @@ class WithinSampler:
     def draw(self, step: int) -> Draw:
         """Global batch of a step."""
         rng = np.random.default_rng((self.seed, step))
-        index = self._draw_anchors(rng)
+        index = self._cycle.draw(step)
         near, far = self._near_far()
         rows = [self._draw_candidates(int(i), near, far, rng) for i in index]
         return Draw(self.windows, index, np.stack(rows))
-
-    def _draw_anchors(self, rng: np.random.Generator) -> Ints:
-        if not self.distinct_subjects:
-            distinct = len(self.anchors) >= self.batch_size
-            return rng.choice(self.anchors, self.batch_size, replace=not distinct)
-        people = self._anchors_of
-        whole, rest = divmod(self.batch_size, len(people))
-        chosen = np.r_[np.tile(np.arange(len(people)), whole), rng.permutation(len(people))[:rest]]
-        rng.shuffle(chosen)
-        out = np.empty(self.batch_size, dtype=np.int64)
-        for person in np.unique(chosen):
-            rows = np.flatnonzero(chosen == person)
-            out[rows] = rng.choice(people[person], len(rows), replace=len(rows) > len(people[person]))
-        return out
-
-    @cached_property
-    def _anchors_of(self) -> list[Ints]:
-        subject = self.windows.subject[self.anchors]
-        order = np.argsort(subject, kind="stable")
-        return np.split(self.anchors[order], np.flatnonzero(np.diff(subject[order])) + 1)
 
     def _draw_candidates(self, anchor: int, near: int, far: int, rng: np.random.Generator) -> Ints:
         groups = self._groups
@@ -142,6 +128,16 @@ class WithinSampler:
             hour = [groups.span("hour", anchor)] if self.within == "mixed" else []
             parts.append(_without(groups.span("subject", anchor), [*blocked, *hour], far, rng))
         return groups.order[np.concatenate(parts)]
+
+
+def anchor_cycle(
+    windows: Windows, anchors: Ints, batch: int, seed: int, *, distinct_subjects: bool, balance: bool
+) -> Cycle | PartsCycle:
+    """Order in which windows are anchors: over people or windows alike, with or without balance of parts."""
+    subject, key = windows.subject[anchors], (seed,)
+    if balance:
+        return PartsCycle(anchors, subject, windows.part_of(anchors), batch, key, people=distinct_subjects)
+    return PeopleCycle(anchors, subject, batch, key) if distinct_subjects else PlainCycle(anchors, batch, key)
 
 
 Range = tuple[int, int]
