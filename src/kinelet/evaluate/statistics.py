@@ -161,7 +161,7 @@ def paired_difference(
 
 
 def _same_people(statistic: Array, reference: Array) -> int:
-    people = statistic.shape[1]
+    people = int(statistic.shape[1])
     if reference.shape[1] != people:
         raise BadOptionError(
             f"{people} people against {reference.shape[1]}",
