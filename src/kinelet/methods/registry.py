@@ -43,9 +43,16 @@ def _masked() -> Pair:
     return Masked, MaskedConfig
 
 
+def _mtl() -> Pair:
+    from kinelet.methods.mtl import MTL, MTLConfig
+
+    return MTL, MTLConfig
+
+
 _RECORDS = (
     MethodInfo("simclr", "two views of a window attract, others repel", "Chen et al. 2020, arXiv 2002.05709", _simclr),
     MethodInfo("masked", "hide spans of time and fill them in", "He et al. 2022, arXiv 2111.06377", _masked),
+    MethodInfo("mtl", "tell which of three transforms were applied", "Yuan et al. 2024, arXiv 2206.02909", _mtl),
 )
 METHODS: dict[str, MethodInfo] = {record.name: record for record in _RECORDS}
 
