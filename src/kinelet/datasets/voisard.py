@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,8 @@ import numpy.typing as npt
 from kinelet.datasets.assemble import motion, on_grid
 from kinelet.datasets.base import Dataset, DatasetCard
 from kinelet.datasets.tables import read_csv
-from kinelet.errors import BadFileError
+from kinelet.errors import BadFileError, BadOptionError
+from kinelet.gait.events import Swing, strides
 from kinelet.signal.recording import Annotation, Recording
 from kinelet.signal.spec import imu_spec
 
@@ -80,7 +80,7 @@ def _read(key: str, walk: Walk) -> Iterator[Recording]:
             row=row,
             subject=subject,
             name=f"voisard_{key}_{_SITES[sensor]}",
-            events=_at(_events(about, len(row), str(walk.events)), row) if about else (),
+            events=_at(walk_events(about, len(row), where=str(walk.events)), row) if about else (),
             meta={
                 "device": "Xsens MTw Awinda",
                 **{k: about[k] for k in ("Age", "Gender", "Height", "Weight") if k in about},
@@ -109,10 +109,20 @@ def _at(events: list[Annotation], row: npt.NDArray[np.int64]) -> list[Annotation
     return [replace(e, start_s=when(e.start_s), stop_s=when(e.stop_s)) for e in events]
 
 
-def _events(about: dict[str, Any], stop: int, where: str) -> list[Annotation]:
+def walk_events(about: dict[str, Any], stop: int, *, where: str) -> list[Annotation]:
+    """Annotations of a walk: standing, walking and turning; swings; times, shares and cadence of each straight stride.
+
+    Args:
+        about: The publisher's description of the walk; events are rows at 100 Hz.
+        stop: Rows of the signal.
+        where: File, for errors.
+
+    Raises:
+        BadFileError: if an event is missing or out of order.
+    """
     try:
         return [*_phases(about, stop), *_gait(about)]
-    except (KeyError, TypeError, ValueError) as error:
+    except (BadOptionError, KeyError, TypeError, ValueError) as error:
         raise BadFileError(
             f"events cannot be read ({error!r})", where=where, remedy="Download the file again"
         ) from None
@@ -128,23 +138,18 @@ def _phases(about: dict[str, Any], stop: int) -> Iterator[Annotation]:
 
 
 def _gait(about: dict[str, Any]) -> Iterator[Annotation]:
-    """Swings as labels; stride, swing and stance times (s) and cadence (steps a minute) as values."""
-    turn = about["UTurnBoundaries"]
-    for foot, name in _FEET.items():
-        swings = about[name]
-        for a, b in swings:
-            yield Annotation(a / _RATE_HZ, b / _RATE_HZ, label=foot, track="swing")
-        for (_, strike), (off, next_strike) in pairwise(swings):
-            if next_strike < turn[0] or strike > turn[1]:
-                yield from _stride(strike, off, next_strike)
+    """Swings as labels; times (s), shares of the stride and cadence (steps a minute) of each straight stride as values.
 
-
-def _stride(strike: int, off: int, next_strike: int) -> Sequence[Annotation]:
-    """Targets of one stride, heel strike to heel strike of the same foot."""
-    times = (("stride_time", next_strike - strike), ("stance_time", off - strike), ("swing_time", next_strike - off))
-    values = [(track, samples / _RATE_HZ) for track, samples in times]
-    values.append(("cadence", 2 * 60.0 * _RATE_HZ / (next_strike - strike)))
-    return [Annotation(strike / _RATE_HZ, next_strike / _RATE_HZ, value=v, track=track) for track, v in values]
+    Double support is only told where the other foot swings exactly once in the stride.
+    """
+    turn = [at / _RATE_HZ for at in about["UTurnBoundaries"]]
+    swings = {foot: [Swing(a / _RATE_HZ, b / _RATE_HZ) for a, b in about[name]] for foot, name in _FEET.items()}
+    for foot, other in (("left", "right"), ("right", "left")):
+        yield from (Annotation(s.off_s, s.strike_s, label=foot, track="swing") for s in swings[foot])
+        for stride in strides(swings[foot], swings[other]):
+            if stride.stop_s < turn[0] or stride.start_s > turn[1]:
+                known = {track: value for track, value in stride.values().items() if np.isfinite(value)}
+                yield from (Annotation(stride.start_s, stride.stop_s, value=v, track=t) for t, v in known.items())
 
 
 DATASET = Dataset(CARD, _find, _read)
