@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kinelet.config import validate
+from kinelet.encoders.base import Encoder
 from kinelet.encoders.registry import create_encoder, list_encoders
 from kinelet.errors import BadOptionError
 from kinelet.methods.base import Batch, Method, Output
@@ -19,12 +20,22 @@ NAMES = list_methods()
 every_method = pytest.mark.parametrize("name", NAMES)
 
 
+class PlainDistance:
+    """Squared differences of the windows as they are: stands in for a trained distance."""
+
+    def pairs(self, x: Tensor, anchor: Tensor, candidate: Tensor) -> Tensor:
+        return (x[anchor] - x[candidate]).square().flatten(1).sum(dim=1).detach()
+
+
 def make(name: str, encoder: str = "resnet1d_small", channels: int = 6, **options: Any) -> Method:
-    torch.manual_seed(0)
-    kind, config = get_method(name)
     small = {"widths": (8, 16)} if encoder == "resnet1d_small" else {}
-    built = create_encoder(encoder, channels=channels, **small)
-    return kind(built, validate(config, options))
+    torch.manual_seed(0)
+    return build(name, create_encoder(encoder, channels=channels, **small), **options)
+
+
+def build(name: str, encoder: Encoder, **options: Any) -> Method:
+    kind, config = get_method(name)
+    return kind(encoder, validate(config, options), *([PlainDistance()] if kind.uses_distance else []))
 
 
 def motion(batch: int, channels: int, time: int) -> Tensor:
@@ -36,10 +47,16 @@ def motion(batch: int, channels: int, time: int) -> Tensor:
     return torch.sin(2 * torch.pi * (frequency * t + phase)) + 2 * posture - 1
 
 
-def make_batch(batch: int = 16, channels: int = 6, time: int = 125, shards: int = 1, seed: int = 0) -> Batch:
+def make_batch(
+    batch: int = 16, channels: int = 6, time: int = 125, shards: int = 1, seed: int = 0, beside: int = 4
+) -> Batch:
+    """Windows of three people, and ``beside`` further ones of each row's own person."""
+    windows = motion(batch * (1 + beside), channels, time)
     return {
-        "x": motion(batch, channels, time),
+        "x": windows[:batch],
+        "candidates": windows[batch:].reshape(batch, beside, channels, time),
         "subject": torch.arange(batch) % 3,
+        "part": torch.arange(batch) % 2,
         "recording": torch.arange(batch) % 5,
         "time_s": torch.arange(batch, dtype=torch.float64),
         "generators": [torch.Generator().manual_seed(1000 * seed + s) for s in range(shards)],
@@ -60,7 +77,7 @@ def test_forward_gives_a_finite_scalar_and_detached_parts(name: str, encoder: st
 def test_the_gradient_reaches_every_parameter(name: str, encoder: str) -> None:
     method = make(name, encoder)
     method(make_batch())["loss"].backward()
-    assert [k for k, p in method.named_parameters() if p.grad is None] == []
+    assert [k for k, p in method.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
 @every_method
@@ -78,9 +95,13 @@ def test_the_generators_decide_everything(name: str) -> None:
     assert torch.equal(first, method(make_batch(shards=2))["loss"])
 
 
+# Methods that draw nothing unless told to.
+RANDOM: dict[str, dict[str, Any]] = {n: {"augmentations": "standard"} for n in ("relcon", "rebar")}
+
+
 @every_method
 def test_other_generators_give_another_loss(name: str) -> None:
-    method = make(name)
+    method = make(name, **RANDOM.get(name, {}))
     assert not torch.equal(method(make_batch(seed=1))["loss"], method(make_batch(seed=2))["loss"])
 
 
@@ -149,9 +170,8 @@ def two_processes(method: Method, batch: Batch) -> list[Tensor]:
 @every_method
 def test_two_processes_with_gathered_rows_equal_one(name: str) -> None:
     torch.manual_seed(0)
-    kind, config = get_method(name)
     encoder = create_encoder("resnet1d_small", channels=6, widths=(8, 16), norm="layer")
-    method = kind(encoder, validate(config, ROWWISE.get(name, {})))
+    method = build(name, encoder, **ROWWISE.get(name, {}))
     alone = method(make_batch(shards=2))["loss"]
     losses = two_processes(copy.copy(method), make_batch(shards=2))
     assert float(sum(losses).detach() / 2) == pytest.approx(float(alone.detach()), rel=1e-5)  # type: ignore[union-attr]
@@ -182,7 +202,7 @@ def test_the_class_names_its_paper(name: str) -> None:
 
 
 def test_the_promised_methods_are_there() -> None:
-    assert {"simclr", "masked"} <= set(METHODS)
+    assert {"simclr", "masked", "relcon", "rebar"} <= set(METHODS)
 
 
 def test_an_unknown_method_is_quoted_with_the_known_ones() -> None:

@@ -6,6 +6,7 @@ from kinelet.functional.augment_axes import rotate, shuffle_axes
 from kinelet.functional.augment_mask import frequency_mask, time_mask
 from kinelet.functional.augment_time import crop, crop_resize, permute, reverse, time_warp
 from kinelet.functional.losses import info_nce, masked_mse, nt_xent
+from kinelet.functional.ranking import relative_contrastive
 
 __all__ = [
     "PRESETS",
@@ -21,6 +22,7 @@ __all__ = [
     "negate",
     "nt_xent",
     "permute",
+    "relative_contrastive",
     "reverse",
     "rotate",
     "scale",

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinelet.errors import BadOptionError
+from kinelet.functional.precision import full, full_precision, positive, unit
 
 
 def nt_xent(
@@ -45,9 +46,9 @@ def nt_xent(
     Source: Chen et al. 2020 (SimCLR), arXiv 2002.05709, equation 1.
     """
     others0, others1 = _gathered(z0, z1, all_z0, all_z1, offset)
-    with _full_precision(z0):
-        views = torch.cat([_unit(z0), _unit(z1)])
-        logits = views @ torch.cat([_unit(others0), _unit(others1)]).T / _positive(temperature)
+    with full_precision(z0):
+        views = torch.cat([unit(z0), unit(z1)])
+        logits = views @ torch.cat([unit(others0), unit(others1)]).T / positive(temperature)
         mine = torch.arange(offset, offset + len(z0), device=z0.device)
         own, partner = torch.cat([mine, mine + len(others0)]), torch.cat([mine + len(others0), mine])
         logits = logits.scatter(1, own[:, None], -torch.inf)
@@ -90,12 +91,12 @@ def info_nce(
     Source: van den Oord et al. 2018, arXiv 1807.03748, equation 4; both directions as in arXiv 2103.00020.
     """
     others_q, others_k = _gathered(q, k, all_q, all_k, offset)
-    with _full_precision(q):
-        scale = 1.0 / _positive(temperature)
+    with full_precision(q):
+        scale = 1.0 / positive(temperature)
         partner = torch.arange(offset, offset + len(q), device=q.device)
-        loss = functional.cross_entropy(_unit(q) @ _unit(others_k).T * scale, partner)
+        loss = functional.cross_entropy(unit(q) @ unit(others_k).T * scale, partner)
         if symmetric:
-            loss = loss + functional.cross_entropy(_unit(k) @ _unit(others_q).T * scale, partner)
+            loss = loss + functional.cross_entropy(unit(k) @ unit(others_q).T * scale, partner)
         return loss
 
 
@@ -117,10 +118,10 @@ def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """
     if prediction.shape != target.shape:
         raise BadOptionError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape")
-    with _full_precision(prediction):
+    with full_precision(prediction):
         kept = mask.expand_as(target)
         # where, not a product: what lies outside the mask may be infinite.
-        error = torch.where(kept, _full(prediction) - _full(target), 0.0)
+        error = torch.where(kept, full(prediction) - full(target), 0.0)
         return error.square().sum() / kept.sum().clamp(min=1)
 
 
@@ -138,22 +139,3 @@ def _gathered(a: Tensor, b: Tensor, all_a: Tensor | None, all_b: Tensor | None, 
             f"rows {offset} to {offset + len(a)} do not lie in batches of {len(others_a)} and {len(others_b)} rows"
         )
     return others_a, others_b
-
-
-def _full(z: Tensor) -> Tensor:
-    return z if z.dtype == torch.float64 else z.float()
-
-
-def _unit(z: Tensor) -> Tensor:
-    return functional.normalize(_full(z), dim=1)
-
-
-def _positive(temperature: float | Tensor) -> float | Tensor:
-    # A learned temperature is a tensor: comparing it would wait for the device, and its owner clamps it.
-    if not isinstance(temperature, Tensor) and not temperature > 0:
-        raise BadOptionError(f"temperature is {temperature}, it must be positive")
-    return temperature
-
-
-def _full_precision(z: Tensor) -> torch.autocast:
-    return torch.autocast(z.device.type, enabled=False)

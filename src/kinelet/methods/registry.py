@@ -49,10 +49,24 @@ def _mtl() -> Pair:
     return MTL, MTLConfig
 
 
+def _relcon() -> Pair:
+    from kinelet.methods.relcon import RelCon, RelConConfig
+
+    return RelCon, RelConConfig
+
+
+def _rebar() -> Pair:
+    from kinelet.methods.rebar import Rebar, RebarConfig
+
+    return Rebar, RebarConfig
+
+
 _RECORDS = (
     MethodInfo("simclr", "two views of a window attract, others repel", "Chen et al. 2020, arXiv 2002.05709", _simclr),
     MethodInfo("masked", "hide spans of time and fill them in", "He et al. 2022, arXiv 2111.06377", _masked),
     MethodInfo("mtl", "tell which of three transforms were applied", "Yuan et al. 2024, arXiv 2206.02909", _mtl),
+    MethodInfo("relcon", "similarities have the order of a distance", "Xu et al. 2024, arXiv 2411.18822", _relcon),
+    MethodInfo("rebar", "the nearest candidate attracts, the rest repel", "Xu et al. 2024, arXiv 2311.00519", _rebar),
 )
 METHODS: dict[str, MethodInfo] = {record.name: record for record in _RECORDS}
 
