@@ -131,6 +131,26 @@ def of_folds(result: Result, folds: Sequence[int]) -> Result:
     )
 
 
+def pooled(parts: Sequence[Result], folds: Sequence[int]) -> Result:
+    """One result from results of single folds, in the order of the task's windows."""
+    names = sorted({name for part in parts for name in part.subjects})
+    code = {name: i for i, name in enumerate(names)}
+    row = np.concatenate([part.row for part in parts])
+    order = np.argsort(row, kind="stable")
+    subject = np.concatenate([np.array([code[n] for n in part.subjects])[part.subject] for part in parts])
+    return replace(
+        parts[0],
+        subjects=tuple(names),
+        subject=subject[order],
+        row=row[order],
+        fold=np.repeat(list(folds), [len(part.row) for part in parts])[order],
+        truth=np.concatenate([part.truth for part in parts])[order],
+        predicted=np.concatenate([part.predicted for part in parts], axis=1)[:, order],
+        estimates={},
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+
+
 def short(e: Estimate) -> str:
     """Value and interval."""
     return f"{e.value:.3f} [{e.lo:.3f}, {e.hi:.3f}]"

@@ -1,0 +1,60 @@
+"""Variants of the RelCon recipe, one thing altered at a time, at the same number of encoded windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kinelet.errors import BadOptionError
+from relcon_contenders import RECIPES, Contender, variant
+
+OPTION = "method_options."
+ABLATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "euclid": ("Euclidean distance", (f"{OPTION}distance=euclid",)),
+    "dtw": ("DTW distance", (f"{OPTION}distance=dtw",)),
+    "within": ("within-person candidates only", (f"{OPTION}which=within",)),
+    "between": ("between-person candidates only", (f"{OPTION}which=between",)),
+    "both": ("candidates within and between", (f"{OPTION}which=both",)),
+    "own_view": ("own view nearest", (f"{OPTION}own_view=true",)),
+    "no_own_view": ("no own view", (f"{OPTION}own_view=false",)),
+    "equal": ("ranks weighted equally", (f"{OPTION}weights=equal",)),
+    "log": ("ranks weighted 1/log", (f"{OPTION}weights=log",)),
+    "top": ("nearest ranks only", (f"{OPTION}weights=top",)),
+    "candidates_5": ("5 candidates", (f"{OPTION}candidates=5",)),
+    "candidates_10": ("10 candidates", (f"{OPTION}candidates=10",)),
+    "candidates_20": ("20 candidates", (f"{OPTION}candidates=20",)),
+}
+
+
+def ablations(base: Contender, overrides: Sequence[str], budget: int, names: Sequence[str]) -> list[Contender]:
+    """Variants of a contender; those that alter nothing in its recipe are left out.
+
+    Args:
+        base: The contender that they are variants of.
+        overrides: ``key=value`` over its recipe, before the variant's own.
+        budget: Windows that each pretraining encodes.
+        names: Those wanted; none for all.
+    """
+    if base.name != "relcon":
+        return []
+    unknown = [n for n in names if n not in ABLATIONS]
+    if unknown:
+        raise BadOptionError(f"no ablation {unknown}", remedy=f"Choose from: {', '.join(ABLATIONS)}")
+    made = [
+        variant(name, title, base.name, [*overrides, *own], budget)
+        for name, (title, own) in ABLATIONS.items()
+        if not names or name in names
+    ]
+    return [m for m in made if m.facts() != base.facts()]
+
+
+def parsed(text: str, overrides: Sequence[str], budget: int) -> Contender:
+    """A variant from the command line: ``NAME: BASE key=value key=value``."""
+    name, colon, rest = text.partition(":")
+    base, *own = rest.split() if colon else [""]
+    if base not in RECIPES:
+        raise BadOptionError(
+            f"{text!r} is no variant",
+            where="--variant",
+            remedy='For example "warm: relcon method_options.temperature=0.2"',
+        )
+    return variant("variant", name.strip(), base, [*overrides, *own], budget)

@@ -1,0 +1,251 @@
+"""Pretraining and judging for ``relcon_results.py``: what has to be done, where it is kept, and doing it.
+
+A result is kept for each contender, family, set and fold, under a name that holds a hash of everything that decides
+it; what is there already is not done again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from har_sets import HarSet, Opened, open_sets, pretraining_windows
+from kinelet.corpus.splits import Split
+from kinelet.deploy.loading import load
+from kinelet.encoders.base import Encoder
+from kinelet.encoders.registry import create_encoder
+from kinelet.evaluate.boosting import Boosting
+from kinelet.evaluate.features import hand_crafted
+from kinelet.evaluate.few_shot import FewShot
+from kinelet.evaluate.fine_tune import FineTune
+from kinelet.evaluate.honesty import refuse_seen
+from kinelet.evaluate.minirocket import minirocket
+from kinelet.evaluate.probe import LinearProbe
+from kinelet.evaluate.protocol import Protocol
+from kinelet.evaluate.regression import RidgeProbe
+from kinelet.evaluate.result import Result
+from kinelet.evaluate.run import evaluate, evaluate_features
+from kinelet.evaluate.task import FloatArray, Task
+from kinelet.train.pretrain import PretrainConfig, pretrain_windows
+from relcon_contenders import Contender, digest
+
+FAMILIES = ("in_corpus", "few_shot", "across")
+PROTOCOLS: dict[str, Callable[[], Protocol]] = {
+    "in_corpus": LinearProbe,
+    "few_shot": FewShot,
+    "across": LinearProbe,
+}
+TELL_EVERY_S = 30.0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is compared on which sets; can be sent to other processes.
+
+    Attributes:
+        entries: The sets.
+        work: Folder of corpora, distances, encoders and results.
+        folds: Folds of people to judge.
+        started: When the command began, seconds since 1970.
+    """
+
+    entries: tuple[HarSet, ...]
+    work: Path
+    folds: tuple[int, ...]
+    started: float = field(default_factory=time.time, compare=False)
+
+    @property
+    def sets(self) -> list[Opened]:
+        """The sets, opened once a process."""
+        return _opened(self.entries, self.work)
+
+    def say(self, text: str) -> None:
+        """Print with the time since the start."""
+        minutes, seconds = divmod(int(time.time() - self.started), 60)
+        print(f"[{minutes:3d}:{seconds:02d}] {text}", flush=True)
+
+    def pretraining(self, place: str) -> tuple[list[Opened], int | None]:
+        """Sets, and fold left out, that the encoders of a place are pretrained on."""
+        kind, number = place.rsplit("-", 1)
+        return (self.sets, int(number)) if kind == "fold" else (self.sets[int(number) :: 2], None)
+
+    def judged(self, place: str, family: str) -> Iterator[tuple[Opened, int]]:
+        """Sets and folds that the encoders of a place are judged on; never on people they were pretrained on."""
+        kind, number = place.rsplit("-", 1)
+        if (kind == "half") != (family == "across"):
+            return
+        for opened in self.sets if kind == "fold" else self.sets[1 - int(number) :: 2]:
+            yield from ((opened, f) for f in ([int(number)] if kind == "fold" else self.folds))
+
+    def places(self, family: str) -> list[str]:
+        """Where encoders have to be pretrained for a family."""
+        return ["half-0", "half-1"] if family == "across" else [f"fold-{f}" for f in self.folds]
+
+    def windows_facts(self, place: str) -> list[str]:
+        """Hashes of the corpora that a place is pretrained on."""
+        return [s.corpus.hash for s in self.pretraining(place)[0]]
+
+    def result_path(self, contender: Contender, family: str, opened: Opened, fold: int) -> Path:
+        """Where the result of one fold is kept."""
+        facts = [contender.facts(), protocol_of(contender, family).model_dump(mode="json"), opened.corpus.hash]
+        facts += [repr(opened.entry), opened.splits[fold].test]
+        if contender.kind == "pretrained":
+            facts.append(self.windows_facts(self.place_of(family, opened, fold)))
+        name = f"{contender.key}-{digest(*facts)}"
+        return self.work / "results" / family / opened.entry.name / name / f"fold-{fold}.json"
+
+    def place_of(self, family: str, opened: Opened, fold: int) -> str:
+        """The place whose encoder judges a set's fold."""
+        return f"half-{1 - self.sets.index(opened) % 2}" if family == "across" else f"fold-{fold}"
+
+
+@lru_cache(maxsize=2)
+def _opened(entries: tuple[HarSet, ...], work: Path) -> list[Opened]:
+    return open_sets(entries, work)
+
+
+def protocol_of(contender: Contender, family: str) -> Protocol:
+    """How a contender learns from the labels."""
+    own: dict[str, Protocol] = {
+        "boosting": Boosting(),
+        "minirocket": RidgeProbe(),
+        "scratch": FineTune(lr=2e-3, patience=8, seed=contender.config.train.seed),
+    }
+    return own.get(contender.kind) or PROTOCOLS[family]()
+
+
+def families_of(contender: Contender, families: tuple[str, ...]) -> list[str]:
+    """Families that need a result of their own: one without pretraining is the same within and across corpora."""
+    if contender.kind == "pretrained":
+        return list(families)
+    wanted = ["in_corpus"] if {"in_corpus", "across"} & set(families) else []
+    learner = contender.kind in ("random", "hand")
+    return wanted + (["few_shot"] if learner and "few_shot" in families else [])
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work for one process: a distance, an encoder and its judging, or a baseline on one set."""
+
+    contender: Contender
+    place: str
+    families: tuple[str, ...]
+
+    def run(self, bench: Bench) -> None:
+        """Do what is not done."""
+        todo = [(f, s, k) for f, s, k in self.units(bench) if not bench.result_path(self.contender, f, s, k).exists()]
+        encoder = None
+        for opened in dict.fromkeys(s for _, s, _ in todo):
+            if encoder is None and self.contender.kind == "pretrained":
+                encoder = pretrained(bench, self.contender, self.place)
+            judge = judge_of(self.contender, opened.task, encoder)
+            for family, fold in [(f, k) for f, s, k in todo if s is opened]:
+                began = time.monotonic()
+                result = judge(protocol_of(self.contender, family), opened.splits[fold])
+                result.save(bench.result_path(self.contender, family, opened, fold))
+                score, took = result.estimates["macro_f1"].value, time.monotonic() - began
+                what = f"{self.contender.title} · {family} · {opened.entry.title} · fold {fold}"
+                bench.say(f"{what}: {score:.3f} ({took:.0f} s)")
+
+    def units(self, bench: Bench) -> list[tuple[str, Opened, int]]:
+        """Family, set and fold of every result."""
+        if self.contender.kind == "pretrained":
+            return [(f, s, k) for f in self.families for s, k in bench.judged(self.place, f)]
+        (opened,) = [s for s in bench.sets if s.entry.name == self.place]
+        return [(f, opened, k) for f in families_of(self.contender, self.families) for k in bench.folds]
+
+
+def jobs_of(bench: Bench, contender: Contender, families: tuple[str, ...]) -> list[Job]:
+    """All jobs of a contender."""
+    if contender.kind != "pretrained":
+        return [Job(contender, e.name, families) for e in bench.entries]
+    return [Job(contender, p, families) for p in dict.fromkeys(p for f in families for p in bench.places(f))]
+
+
+def distance_path(bench: Bench, contender: Contender, place: str) -> Path:
+    """Where the distance of a contender is kept; contenders with the same one share it."""
+    assert contender.distance is not None
+    facts = {**contender.facts(), "config": None}
+    return bench.work / "distances" / f"motif-{digest(facts, bench.windows_facts(place))}" / place
+
+
+def train_distance(bench: Bench, contender: Contender, place: str) -> None:
+    """Train the distance of a place, or find it."""
+    if contender.distance is not None:
+        _train(bench, contender.distance, place, distance_path(bench, contender, place), f"distance {place}")
+
+
+def pretrained(bench: Bench, contender: Contender, place: str) -> Encoder:
+    """Pretrain the encoder of a place, or go on with it, or load it."""
+    out = bench.work / "encoders" / f"{contender.key}-{digest(contender.facts(), bench.windows_facts(place))}" / place
+    config = contender.config
+    if contender.distance is not None:
+        train_distance(bench, contender, place)
+        options = {**config.method_options, "distance": str(distance_path(bench, contender, place))}
+        config = config.model_copy(update={"method_options": options})
+    return _train(bench, config, place, out, f"{contender.title} {place}")
+
+
+def _train(bench: Bench, config: PretrainConfig, place: str, out: Path, label: str) -> Encoder:
+    sets, fold = bench.pretraining(place)
+    if not (out / "model").exists():
+        windows = pretraining_windows(sets, fold, config.data.window_s, config.data.hop_s)
+        bench.say(f"{label}: {config.train.steps} steps on {len(windows)} windows")
+        began = time.monotonic()
+        pretrain_windows([windows], out, config, resume=True, progress=teller(bench, label, config.train.steps))
+        bench.say(f"{label}: trained in {time.monotonic() - began:.0f} s")
+    return load(out)
+
+
+def teller(bench: Bench, label: str, total: int) -> Callable[..., None]:
+    """Progress in lines that other processes' lines may come between."""
+    told = time.monotonic()
+
+    def progress(done: int, note: str = "") -> None:
+        nonlocal told
+        if time.monotonic() - told > TELL_EVERY_S:
+            told = time.monotonic()
+            bench.say(f"{label}: {done}/{total} {note}")
+
+    return progress
+
+
+Judge = Callable[[Protocol, Split], Result]
+
+
+def judge_of(contender: Contender, task: Task, encoder: Encoder | None) -> Judge:
+    """Judging by one contender; what is the same for every fold and protocol is computed here, once."""
+    name = contender.title
+    if contender.kind == "minirocket":
+        return lambda p, split: evaluate_features(p, minirocket(), task, [split], name=name)
+    if contender.kind == "scratch":
+        start = untrained(contender.config, task)
+        return lambda p, split: evaluate(p, start, task, [split], name=name)
+    if contender.kind in ("hand", "boosting"):
+        vectors = task.with_x(hand_crafted(task.x, task.spec).values)
+        return lambda p, split: evaluate_features(p, as_they_are, vectors, [split], name=name)
+    known = untrained(contender.config, task) if encoder is None else encoder
+    known.spec.require(task.spec, where=f"task {task.name!r}")
+    embedded = task.with_x(known.embed(task.x))
+
+    def judge(protocol: Protocol, split: Split) -> Result:
+        refuse_seen(known, task, [split])
+        return evaluate_features(protocol, as_they_are, embedded, [split], name=name)
+
+    return judge
+
+
+def as_they_are(train: Task, x: FloatArray) -> tuple[Task, FloatArray]:
+    """Vectors that were computed before."""
+    return train, x
+
+
+def untrained(config: PretrainConfig, task: Task) -> Encoder:
+    """The network with the very weights that pretraining begins with."""
+    torch.manual_seed(config.train.seed)
+    return create_encoder(config.encoder.name, spec=task.spec, **config.encoder.options).eval()
