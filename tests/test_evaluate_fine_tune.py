@@ -6,7 +6,7 @@ import torch
 
 from evaluating import Stats, folds, silent, waves
 from kinelet.errors import BadOptionError
-from kinelet.evaluate.fine_tune import FineTune
+from kinelet.evaluate.fine_tune import FineTune, make_trainer
 from kinelet.evaluate.folds import hold_out_people
 from kinelet.evaluate.run import evaluate
 from kinelet.evaluate.task import Task
@@ -32,9 +32,7 @@ def test_the_encoder_that_was_passed_in_stays_as_it_was() -> None:
 
 
 def test_the_encoders_weights_are_trained() -> None:
-    from kinelet.evaluate.fine_tune import _Trainer
-
-    trainer = _Trainer.make(QUICK, Stats().requires_grad_(False), T)
+    trainer = make_trainer(QUICK, Stats().requires_grad_(False), T)
     trainer.run(*hold_out_people(T, 0.3), silent)
     assert next(trainer.model.parameters()).item() != 1.0
 
@@ -74,14 +72,12 @@ def test_training_stops_when_it_no_longer_helps() -> None:
 
 
 def test_the_epoch_that_was_best_is_kept() -> None:
-    from kinelet.evaluate.fine_tune import _Trainer
-
     losses: list[float] = []
     options = FineTune(epochs=15, patience=15, lr=0.3, head_lr=3.0, batch_size=32)
     fit, held_out = hold_out_people(T, 0.3)
-    trainer = _Trainer.make(options, Stats(), fit)
+    trainer = make_trainer(options, Stats(), fit)
     trainer.run(fit, held_out, lambda note: losses.append(float(note.rsplit(" ", 1)[1])))
-    kept = trainer._loss(torch.from_numpy(trainer.scores(held_out.x)), held_out).item()
+    kept = trainer.loss(torch.from_numpy(trainer.scores(held_out.x)), held_out).item()
     assert kept == pytest.approx(min(losses), abs=1e-3)
 
 
@@ -94,3 +90,17 @@ def test_a_last_batch_of_one_window_is_no_difficulty() -> None:
 def test_it_needs_an_encoder() -> None:
     with pytest.raises(BadOptionError, match="needs an encoder"):
         QUICK.predict(T, T.x, None, silent)
+
+
+def test_the_head_is_as_wide_as_there_are_classes() -> None:
+    widths = [m.out_features for m in make_trainer(QUICK, Stats(), T).model.modules() if isinstance(m, torch.nn.Linear)]
+    assert widths == [len(T.classes)]
+
+
+def test_a_hidden_layer_in_the_head_learns_as_well() -> None:
+    options = QUICK.model_copy(update={"head_hidden": 16})
+    assert evaluate(options, Stats(), T, folds(T, 2)).estimates["macro_f1"].value > 0.9
+
+
+def test_encoder_and_head_have_rates_of_their_own() -> None:
+    assert [g["lr"] for g in make_trainer(QUICK, Stats(), T).optimizer.param_groups] == [0.01, 0.05]

@@ -53,6 +53,12 @@ def _fine_tune() -> type[Protocol]:
     return FineTune
 
 
+def _mlp_probe() -> type[Protocol]:
+    from kinelet.evaluate.mlp import MLPProbe
+
+    return MLPProbe
+
+
 def _ridge() -> type[Protocol]:
     from kinelet.evaluate.regression import RidgeProbe
 
@@ -77,6 +83,7 @@ _RECORDS = (
     ProtocolInfo("knn", "nearest neighbours by cosine", ("classes",), _knn),
     ProtocolInfo("few_shot", "a few labelled windows of a few people, many draws", ("classes",), _few_shot),
     ProtocolInfo("fine_tune", "all weights trained, stopped on held-out training people", _BOTH, _fine_tune),
+    ProtocolInfo("mlp_probe", "one hidden layer on the frozen embedding", _BOTH, _mlp_probe),
     ProtocolInfo("ridge", "ridge regression on the frozen embedding", _BOTH, _ridge),
     ProtocolInfo("boosting", "gradient-boosted trees on the vectors", _BOTH, _boosting),
     ProtocolInfo("constant", "most frequent class or mean value of the training people", _BOTH, _constant),
