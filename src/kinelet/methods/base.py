@@ -54,6 +54,7 @@ class Feed:
             rows are anchors and candidates come beside them.
         distinct: Spread anchors (or groups) over people.
         drop_short: Leave out windows with too few candidates instead of failing.
+        cache: Batches that are gone through again and again, their distances computed once; 0 for new ones always.
     """
 
     candidates: int
@@ -61,6 +62,22 @@ class Feed:
     every: bool = False
     distinct: bool = True
     drop_short: bool = False
+    cache: int = 0
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How the best weights of a run are chosen: by a score on windows of people set aside.
+
+    Attributes:
+        people: Share of the people who are set aside, at least one.
+        every: Steps between scores.
+        windows: Their windows that are scored, spread evenly.
+    """
+
+    people: float = 0.2
+    every: int = 50
+    windows: int = 256
 
 
 class Output(TypedDict):
@@ -103,6 +120,15 @@ class Method(nn.Module):
     def feed(cls, config: Any) -> Feed | None:
         """How batches are drawn; ``None``: any windows, each alike."""
         return None
+
+    @classmethod
+    def validation(cls, config: Any) -> Validation | None:
+        """How the best weights are chosen; ``None``: the last are kept."""
+        return None
+
+    def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Score a batch, the lower the better; all randomness is from ``generator``. In evaluation mode."""
+        raise TypeError(f"{type(self).__name__} does not define validate")
 
     def forward(self, batch: Batch) -> Output:
         """Compute the loss of a batch."""

@@ -47,9 +47,8 @@ class CandidateConfig(MethodConfig):
             windows as they are.
         two_pass: Encode anchors and candidates in two calls, so that batch statistics are those of each alone, as
             published; otherwise in one.
-        distance: Folder of a distance, or the name of one; ``None`` trains one first.
-        distance_options: Overrides of a learned distance's options in use.
-        max_offset_share: Refuse a distance of which a larger share is mean offset; ``None`` for no limit.
+        cache: Batches that are gone through again and again with their distances computed once, beforehand; 0 draws
+            new ones at every step.
     """
 
     temperature: float = Field(default=0.1, gt=0, le=10)
@@ -64,9 +63,7 @@ class CandidateConfig(MethodConfig):
     projector_norm: HeadNorm = "batch"
     augmentations: tuple[AnyAugmentation, ...] = ()
     two_pass: bool = False
-    distance: str | None = None
-    distance_options: dict[str, Any] = Field(default_factory=dict)
-    max_offset_share: float | None = Field(default=None, gt=0, le=1)
+    cache: int = Field(default=0, ge=0)
 
     @field_validator("augmentations", mode="before")
     @classmethod
@@ -120,6 +117,7 @@ class CandidateMethod(Method):
             every=every,
             distinct=config.distinct_subjects,
             drop_short=config.drop_short,
+            cache=config.cache,
         )
 
     def train(self, mode: bool = True) -> CandidateMethod:
@@ -146,6 +144,10 @@ class CandidateMethod(Method):
             mask = torch.nn.functional.pad(mask, (0, 1), value=True)
             distance = torch.nn.functional.pad(distance, (0, 1), value=-torch.inf)
         return Compared(similarities(anchor, pool, index), distance, mask, inside, embeddings)
+
+    def distances(self, batch: Batch) -> Tensor:
+        """Distances ``(rows, N)`` of a batch's candidates, float32: what may be handed back as ``batch["distance"]``."""
+        return self._distances(batch, *self._candidates(batch))
 
     def _size(self, batch: Batch) -> int:
         """Windows in a group, or beside an anchor."""
