@@ -89,8 +89,8 @@ def run_baseline(
     if name not in BASELINES:
         raise BadOptionError(f"no baseline is named {name!r}", remedy=f"Choose one of: {', '.join(BASELINES)}")
     if protocol is not None and name == "random":
-        untrained = _untrained(fresh, task.spec, seed)
-        return evaluate(protocol, untrained, task, splits, name="random encoder", progress=progress)
+        random_encoder = untrained(fresh, task.spec, seed)
+        return evaluate(protocol, random_encoder, task, splits, name="random encoder", progress=progress)
     if protocol is not None and protocol.inputs == "vectors" and name in ("hand_linear", "hand_thirds_linear"):
         title = f"{BASELINES[name].title.removesuffix(', linear')}, {protocol.name}"
         return _hand(lambda _: protocol, title, name == "hand_thirds_linear")(task, splits, fresh, seed, progress)
@@ -102,7 +102,8 @@ def list_baselines() -> tuple[str, ...]:
     return tuple(BASELINES)
 
 
-def _untrained(fresh: Fresh, spec: SignalSpec, seed: int) -> Encoder:
+def untrained(fresh: Fresh, spec: SignalSpec, seed: int) -> Encoder:
+    """An encoder with random weights of a seed, in evaluation mode; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return fresh(spec).eval()
@@ -118,12 +119,12 @@ def _constant(task: Task, splits: Sequence[SplitLike], fresh: Fresh, seed: int, 
 
 
 def _random(task: Task, splits: Sequence[SplitLike], fresh: Fresh, seed: int, progress: Progress) -> Result:
-    encoder = _untrained(fresh, task.spec, seed)
+    encoder = untrained(fresh, task.spec, seed)
     return evaluate(_linear(task), encoder, task, splits, name="random encoder", progress=progress)
 
 
 def _scratch(task: Task, splits: Sequence[SplitLike], fresh: Fresh, seed: int, progress: Progress) -> Result:
-    encoder = _untrained(fresh, task.spec, seed)
+    encoder = untrained(fresh, task.spec, seed)
     protocol = FineTune(lr=2e-3, patience=8, seed=seed)
     return evaluate(protocol, encoder, task, splits, name="supervised from scratch", progress=progress)
 
