@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,8 @@ from kinelet.signal.recording import Recording
 from kinelet.signal.spec import SignalSpec
 
 Statistic = Literal["mean", "sd"]
+SHORTEST_S = 2.5
+"""Two strides of a common walk: less does not show a rhythm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +29,11 @@ class Walks:
         name: What to call the set in reports.
         x: Windows ``(n, channel, time)`` in ``spec``, wholly inside their bout and without a gap.
         bout: Codes ``(n,)`` into ``bouts``.
-        bouts: Every bout that holds at least one window.
+        bouts: Every bout that is long enough for a window and for two strides.
         signals: Acceleration of each bout ``(time, channel)`` in ``spec``, its longest stretch without a gap.
         spec: Signal of the windows, with their length.
         changes: What adapting the recordings to the spec changed, in words.
-        left_out: Bouts in which no window fits.
+        left_out: Bouts that are too short.
         origins: Names that the data go by, for the check that nobody is judged on whom they learnt from.
         site: Body site of the sensor, where all recordings agree.
     """
@@ -116,6 +118,7 @@ def cut_walks(
     *,
     name: str,
     hop_s: float | None = None,
+    shortest_s: float = SHORTEST_S,
     system: str = "",
     origins: Sequence[str] = (),
 ) -> Walks:
@@ -127,6 +130,7 @@ def cut_walks(
         spec: An encoder's, with its window length.
         name: What to call the set.
         hop_s: From one window's start to the next within a bout; default half a window.
+        shortest_s: Bouts whose longest stretch without a gap is shorter are left out.
         system: See :func:`kinelet.gait.bouts.walking_bouts`.
         origins: Names that the data go by; by default the ``dataset`` of the recordings.
 
@@ -138,31 +142,28 @@ def cut_walks(
     if samples is None:
         raise BadOptionError("the encoder does not say how long its windows are", where=f"gait of {name}")
     hop = max(1, round((hop_s or spec.window_s or 0) * spec.rate_hz / (1 if hop_s else 2)))
-    windows, bouts, signals, codes = [], [], [], []
-    changes: dict[str, None] = {}
+    need = max(samples, int(np.ceil(shortest_s * spec.rate_hz)))
+    windows: list[FloatArray] = []
+    codes: list[int] = []
+    bouts: list[tuple[Bout, FloatArray]] = []
+    made: dict[str, None] = {}
     named: dict[str, None] = {}
-    sites, left_out = set(), 0
-    for rec in recordings:
-        found = walking_bouts(rec, system=system)
-        if not found:
+    sites: dict[str | None, None] = {}
+    left_out = 0
+    for rec, bout, stretches in _each(recordings, spec, system, made):
+        longest = max(stretches, key=len, default=np.empty((0, 0), np.float32))
+        if len(longest) < need:
+            left_out += 1
             continue
-        adapted, changed = adapt(rec, spec)
-        changes |= dict.fromkeys(changed.made)
-        named |= dict.fromkeys(filter(None, [str(rec.meta.get("dataset", ""))]))
-        for bout in found:
-            stretches = _stretches(adapted, bout)
-            cut = [s[i : i + samples].T for s in stretches for i in range(0, len(s) - samples + 1, hop)]
-            if not cut:
-                left_out += 1
-                continue
-            windows += cut
-            codes += [len(bouts)] * len(cut)
-            bouts.append(bout)
-            signals.append(max(stretches, key=len))
-            sites.add(rec.spec.site)
+        cut = [s[i : i + samples].T for s in stretches for i in range(0, len(s) - samples + 1, hop)]
+        windows += cut
+        codes += [len(bouts)] * len(cut)
+        bouts.append((bout, longest))
+        named |= dict.fromkeys(filter(None, [rec.meta.get("dataset")]))
+        sites |= {rec.spec.site: None}
     if not bouts:
         raise BadOptionError(
-            f"no walking bout holds a window of {spec.window_s:g} s ({left_out} are shorter)",
+            f"no walking bout has {need / spec.rate_hz:g} s without a gap ({left_out} are shorter)",
             where=f"gait of {name}",
             remedy="Recordings need annotations of steps, swings or values on walking bouts; see docs/gait.md",
         )
@@ -170,14 +171,26 @@ def cut_walks(
         name=name,
         x=np.ascontiguousarray(np.stack(windows), dtype=np.float32),
         bout=np.asarray(codes, dtype=np.int64),
-        bouts=tuple(bouts),
-        signals=tuple(signals),
+        bouts=tuple(bout for bout, _ in bouts),
+        signals=tuple(signal for _, signal in bouts),
         spec=spec,
-        changes=tuple(changes),
+        changes=tuple(made),
         left_out=left_out,
         origins=tuple(origins) or tuple(named),
-        site=sites.pop() if len(sites) == 1 else None,
+        site=next(iter(sites)) if len(sites) == 1 else None,
     )
+
+
+def _each(
+    recordings: Iterable[Recording], spec: SignalSpec, system: str, made: dict[str, None]
+) -> Iterator[tuple[Recording, Bout, list[FloatArray]]]:
+    """Every bout with its adapted samples; what adapting changed goes to ``made``."""
+    for rec in recordings:
+        found = walking_bouts(rec, system=system)
+        if found:
+            adapted, changed = adapt(rec, spec)
+            made |= dict.fromkeys(changed.made)
+            yield from ((rec, bout, _stretches(adapted, bout)) for bout in found)
 
 
 def _stretches(rec: Recording, bout: Bout) -> list[FloatArray]:
