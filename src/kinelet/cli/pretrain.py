@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from kinelet.corpus.corpus import Corpus
+    from kinelet.progress import Progress
+    from kinelet.train.recipe import PretrainConfig
 
 
 def pretrain(
@@ -21,7 +26,7 @@ def pretrain(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Pretrain an encoder on recordings without labels.
+    """Pretrain an encoder (or, with the method motif, a distance) on recordings without labels.
 
     Several processes: torchrun --nproc-per-node N -m kinelet pretrain, with the same arguments.
     """
@@ -31,8 +36,7 @@ def pretrain(
     from kinelet.errors import BadOptionError
     from kinelet.progress import progress_bar
     from kinelet.train import distributed
-    from kinelet.train.pretrain import PretrainConfig
-    from kinelet.train.pretrain import pretrain as run
+    from kinelet.train.pretrain import PretrainConfig, steps_of
 
     if not corpus:
         raise BadOptionError("no corpus given", remedy="Add --corpus DIR; kinelet corpus build makes one")
@@ -43,13 +47,30 @@ def pretrain(
     resolved = resolved.model_copy(update={"data": resolved.data.model_copy(update={"hold_out": held})})
     # Under torchrun only the first process speaks.
     first = os.environ.get("RANK", "0") == "0"
-    with progress_bar(f"pretrain {method}", resolved.train.steps, unit="steps", shown=first) as progress:
-        encoder = run([Corpus.open(c) for c in corpus], out, resolved, resume=resume, progress=progress)
+    with progress_bar(f"pretrain {method}", steps_of(resolved), unit="steps", shown=first) as progress:
+        told = _run([Corpus.open(c) for c in corpus], out, resolved, resume, progress)
     distributed.leave(distributed.join(resolved.train.device))
     if not first:
         return
     if json:
-        output.as_json({"model": out / "model", "dim": encoder.dim, "card": encoder.card})
+        output.as_json({"model": out / "model", **told})
     else:
-        people = encoder.card["pretrain_people"]
-        print(f"{out / 'model'}: {resolved.encoder.name}, {encoder.dim} dimensions, trained on {people} people")
+        print(f"{out / 'model'}: {told['title']}, trained on {told['card']['pretrain_people']} people")
+
+
+def _run(corpora: list[Corpus], out: Path, config: PretrainConfig, resume: bool, progress: Progress) -> dict[str, Any]:
+    """Train what the method keeps, and say what it is."""
+    from kinelet.methods.registry import method_info
+    from kinelet.train.pretrain import pretrain_windows, training_views
+
+    views = training_views(corpora, config.data)
+    if method_info(config.method).keeps == "distance":
+        from kinelet.train.distance import train_distance
+
+        return {
+            "title": "a distance",
+            "card": train_distance(views, out, config, resume=resume, progress=progress).card,
+        }
+    encoder = pretrain_windows(views, out, config, resume=resume, progress=progress)
+    title = f"{config.encoder.name}, {encoder.dim} dimensions"
+    return {"title": title, "dim": encoder.dim, "card": encoder.card}

@@ -69,10 +69,10 @@ class BlockSampler:
         )
 
     def _fail(self, within: str) -> None:
-        room = self._pools.room
+        room, pool = self._pools.room, "an hour" if within == "hour" else "a subject"
         raise BadOptionError(
-            f"{self.dropped} of {len(self.windows)} windows are of {"an" if within == "hour" else "a"} {within} with fewer than {self.size} windows that "
-            f"do not overlap (there are {room.min()} to {room.max()})",
+            f"{self.dropped} of {len(self.windows)} windows are of {pool} with fewer than {self.size} windows that do "
+            f"not overlap (there are {room.min()} to {room.max()})",
             where="BlockSampler",
             remedy="Use fewer candidates, within=subject, or drop_short=true to leave those windows out",
         )

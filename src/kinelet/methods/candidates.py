@@ -147,7 +147,9 @@ class CandidateMethod(Method):
 
     def distances(self, batch: Batch) -> Tensor:
         """Distances ``(rows, N)`` of a batch's candidates, float32: what may be handed back as ``batch["distance"]``."""
-        return self._distances(batch, *self._candidates(batch))
+        index, mask = self._candidates(batch)
+        found: Tensor = self._distances(batch, index, mask)
+        return found
 
     def _size(self, batch: Batch) -> int:
         """Windows in a group, or beside an anchor."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from kinelet.errors import BadOptionError
 
@@ -23,12 +23,14 @@ class MethodInfo:
         title: One line for tables.
         paper: Where it comes from.
         load: Imports it and returns its class and its configuration's class.
+        keeps: What its run leaves: an ``encoder``, or a ``distance`` between windows.
     """
 
     name: str
     title: str
     paper: str
     load: Callable[[], Pair]
+    keeps: Literal["encoder", "distance"] = "encoder"
 
 
 def _simclr() -> Pair:
@@ -61,12 +63,21 @@ def _rebar() -> Pair:
     return Rebar, RebarConfig
 
 
+def _motif() -> Pair:
+    from kinelet.methods.motif import Motif, MotifMethodConfig
+
+    return Motif, MotifMethodConfig
+
+
 _RECORDS = (
     MethodInfo("simclr", "two views of a window attract, others repel", "Chen et al. 2020, arXiv 2002.05709", _simclr),
     MethodInfo("masked", "hide spans of time and fill them in", "He et al. 2022, arXiv 2111.06377", _masked),
     MethodInfo("mtl", "tell which of three transforms were applied", "Yuan et al. 2024, arXiv 2206.02909", _mtl),
     MethodInfo("relcon", "similarities have the order of a distance", "Xu et al. 2024, arXiv 2411.18822", _relcon),
     MethodInfo("rebar", "the nearest candidate attracts, the rest repel", "Xu et al. 2024, arXiv 2311.00519", _rebar),
+    MethodInfo(
+        "motif", "rebuild a window from its augmented copy", "Xu et al. 2024, arXiv 2411.18822", _motif, "distance"
+    ),
 )
 METHODS: dict[str, MethodInfo] = {record.name: record for record in _RECORDS}
 

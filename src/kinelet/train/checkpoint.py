@@ -8,6 +8,7 @@ all that has to be kept for an exact resume.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from kinelet.errors import BadFileError
 from kinelet.files import atomic_write
+from kinelet.train.best import BestWeights
 from kinelet.train.optim import WeightAverage
 
 NAME = "state.safetensors"
@@ -31,6 +33,7 @@ def save_checkpoint(
     method: nn.Module,
     optimizer: torch.optim.Optimizer,
     average: WeightAverage | None,
+    best: BestWeights | None = None,
 ) -> None:
     """Write ``checkpoint/state.safetensors``: everything after ``step`` finished steps."""
     tensors = {f"method/{k}": v for k, v in method.state_dict().items()}
@@ -38,6 +41,9 @@ def save_checkpoint(
         tensors |= {f"optimizer/{index}/{k}": v for k, v in values.items() if isinstance(v, Tensor)}
     if average is not None:
         tensors |= {f"average/{k}": v for k, v in average.values.items()}
+    if best is not None:
+        tensors |= {f"best/{k}": v for k, v in best.values.items()}
+        state = state | {"best_score": best.score if math.isfinite(best.score) else None}
     # Cloned, because safetensors refuses tensors that share memory.
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     with atomic_write(folder / "checkpoint" / NAME) as temporary:
@@ -64,22 +70,30 @@ def read_state(folder: Path) -> dict[str, Any] | None:
 
 
 def load_checkpoint(
-    folder: Path, *, method: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage | None
+    folder: Path,
+    *,
+    method: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: WeightAverage | None,
+    best: BestWeights | None = None,
 ) -> int:
     """Restore a run in place and return the number of finished steps."""
     state = read_state(folder)
     if state is None:
         return 0
-    groups: dict[str, dict[str, Tensor]] = {"method": {}, "optimizer": {}, "average": {}}
+    groups: dict[str, dict[str, Tensor]] = {"method": {}, "optimizer": {}, "average": {}, "best": {}}
     with safe_open(folder / "checkpoint" / NAME, framework="pt") as handle:
         for key in handle.keys():  # noqa: SIM118 - a safetensors handle is not a mapping
             group, _, name = key.partition("/")
             groups[group][name] = handle.get_tensor(key)
     method.load_state_dict(groups["method"])
     _load_optimizer(optimizer, groups["optimizer"])
+    device = next(method.parameters()).device
     if average is not None:
-        device = next(method.parameters()).device
         average.values = {k: v.to(device) for k, v in groups["average"].items()}
+    if best is not None:
+        best.values = {k: v.to(device) for k, v in groups["best"].items()}
+        best.score = math.inf if state["best_score"] is None else float(state["best_score"])
     return int(state["step"])
 
 

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from kinelet.errors import BadOptionError
+from kinelet.methods.base import Method
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,12 @@ class _Gather(torch.autograd.Function):
         dist.all_reduce(grad)
         start = dist.get_rank() * ctx.rows
         return grad[start : start + ctx.rows]
+
+
+def connect(method: Method, rows: int, world: World) -> None:
+    """Let a method see the rows of all processes, ``rows`` of each."""
+    if world.size > 1:
+        method.gather, method.rank_offset = gather, world.rank * rows
 
 
 def mean_over_ranks(values: dict[str, float], world: World) -> dict[str, float]:

@@ -17,6 +17,7 @@ from kinelet.errors import KineletError
 from kinelet.methods.base import Batch, Method, Output
 from kinelet.progress import Progress, silent
 from kinelet.train import distributed
+from kinelet.train.best import BestWeights, Judge
 from kinelet.train.checkpoint import load_checkpoint, save_checkpoint
 from kinelet.train.config import TrainConfig
 from kinelet.train.distributed import World
@@ -46,30 +47,42 @@ def fit(
     *,
     world: World | None = None,
     state: Mapping[str, Any] | None = None,
+    judge: Judge | None = None,
     progress: Progress = silent,
 ) -> None:
     """Train ``method.encoder`` in place, from the checkpoint in ``folder`` if there is one.
 
     Args:
-        method: The method; afterwards its encoder holds the final weights (their moving average with ``ema``).
+        method: The method; afterwards its encoder holds the final weights (their moving average with ``ema``, the best
+            with ``judge``).
         batches: Source of batches, a pure function of the step.
         config: Configuration of the loop.
         folder: Run directory for checkpoint and log.
         world: This process's place; joined from the environment if not given.
         state: Facts stored in the checkpoint (configuration hash) beside the step.
+        judge: Scores the method now and then; the weights with the lowest score are kept, not the last.
         progress: Told after every step.
 
     Raises:
         InterruptedRunError: after SIGINT or SIGTERM, once the checkpoint is on disk.
         DivergedError: if the loss stops being finite.
     """
-    Loop(method, config, folder, world or distributed.join(config.device), dict(state or {})).run(batches, progress)
+    world = world or distributed.join(config.device)
+    Loop(method, config, folder, world, dict(state or {}), judge).run(batches, progress)
 
 
 class Loop:
     """One run: everything that :func:`fit` keeps between steps."""
 
-    def __init__(self, method: Method, config: TrainConfig, folder: Path, world: World, state: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        method: Method,
+        config: TrainConfig,
+        folder: Path,
+        world: World,
+        state: dict[str, Any],
+        judge: Judge | None,
+    ) -> None:
         self.method, self.config, self.folder, self.world, self.state = method, config, folder, world, state
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -77,7 +90,11 @@ class Loop:
         self.model = self._wrap()
         self.optimizer = make_optimizer(method, config)
         self.average = WeightAverage(method.encoder, config.ema) if config.ema else None
-        self.done = load_checkpoint(folder, method=method, optimizer=self.optimizer, average=self.average)
+        self.judge = judge
+        self.best = BestWeights(method.encoder) if judge else None
+        self.done = load_checkpoint(
+            folder, method=method, optimizer=self.optimizer, average=self.average, best=self.best
+        )
 
     def _wrap(self) -> nn.Module:
         method, world = self.method, self.world
@@ -85,16 +102,12 @@ class Loop:
             method.compile()
         if world.size == 1:
             return method
-        method.gather, method.rank_offset = distributed.gather, world.rank * self._rows()
+        distributed.connect(method, self.config.batch_size // self.config.accumulate // world.size, world)
         if world.device.type == "cuda":  # encoder and heads; gloo cannot, there each process norms its own rows
             for name, child in method.named_children():
                 setattr(method, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))  # type: ignore[no-untyped-call]
         ids = [world.device.index] if world.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(method, device_ids=ids)
-
-    def _rows(self) -> int:
-        """Rows of a micro-batch in this process."""
-        return self.config.batch_size // self.config.accumulate // self.world.size
 
     def run(self, batches: BatchSource, progress: Progress) -> None:
         """Train to the last step."""
@@ -106,9 +119,10 @@ class Loop:
                     output = self._step(batch)
                     self.done += 1
                     seen += self.config.batch_size
-                    if self.done % self.config.log_every == 0 or self.done == self.config.steps:
+                    scored = self._validate()
+                    if scored or self.done % self.config.log_every == 0 or self.done == self.config.steps:
                         rate = seen / (time.monotonic() - clock)
-                        self._log(log, output, rate, progress)
+                        self._log(log, output, {"windows_per_s": rate} | scored, progress)
                         clock, seen = time.monotonic(), 0
                     else:
                         progress(self.done)
@@ -118,7 +132,21 @@ class Loop:
                 log.close()
         if self.average is not None:
             self.method.encoder.load_state_dict(self.average.values)
+        if self.best is not None:
+            self.method.encoder.load_state_dict(self.best.values)
         self.method.eval()
+
+    def _validate(self) -> dict[str, float]:
+        """Score the weights where it is due, and keep them if they are the best so far."""
+        due = self.judge is not None and (self.done % self.judge.every == 0 or self.done == self.config.steps)
+        if not due or self.judge is None or self.best is None:
+            return {}
+        self.method.eval()
+        with self._autocast():
+            score = self.judge.score(self.method)
+        self.method.train()
+        self.best.update(self.method.encoder, score)
+        return {"validation": score}
 
     def _step(self, batch: Mapping[str, Any]) -> Output:
         step, config = self.done, self.config
@@ -173,12 +201,12 @@ class Loop:
             moved[key] = tensor.pin_memory().to(self.world.device, non_blocking=True) if pinned else tensor
         return cast(Batch, moved)
 
-    def _log(self, log: RunLog | None, output: Output, rate: float, progress: Progress) -> None:
+    def _log(self, log: RunLog | None, output: Output, extra: dict[str, float], progress: Progress) -> None:
         values = {"loss": float(output["loss"].detach())} | {k: float(v) for k, v in output["parts"].items()}
         values = distributed.mean_over_ranks(values, self.world)
         if "embeddings" in output:
             values |= collapse_indicators(output["embeddings"])
-        values |= {"lr": learning_rate(self.done - 1, self.config), "windows_per_s": rate}
+        values |= {"lr": learning_rate(self.done - 1, self.config), **extra}
         progress(self.done, f"loss {values['loss']:.4f}")
         if log is not None:
             log.write(self.done, values)
@@ -193,6 +221,7 @@ class Loop:
                 method=self.method,
                 optimizer=self.optimizer,
                 average=self.average,
+                best=self.best,
             )
         if stopping and self.done < self.config.steps:
             raise InterruptedRunError(

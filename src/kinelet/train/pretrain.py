@@ -2,70 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
-import numpy as np
 import torch
-from pydantic import Field
 
-from kinelet.config import FrozenModel, dump_yaml, validate
+from kinelet.config import validate
 from kinelet.corpus.corpus import Corpus
-from kinelet.corpus.loader import iterate_batches
-from kinelet.corpus.samplers import BalancedSampler, MixSampler, RandomSampler, Sampler
 from kinelet.corpus.windows import Windows
 from kinelet.encoders.base import Encoder
 from kinelet.encoders.io import save_encoder
 from kinelet.encoders.registry import create_encoder
 from kinelet.errors import BadOptionError
-from kinelet.methods.base import MethodConfig
-from kinelet.methods.registry import get_method
+from kinelet.methods.base import Method, MethodConfig
+from kinelet.methods.registry import get_method, method_info
 from kinelet.progress import Progress, silent
-from kinelet.signal.spec import SignalSpec
 from kinelet.train import distributed
-from kinelet.train.checkpoint import read_state
-from kinelet.train.config import TrainConfig
-from kinelet.train.loop import fit
+from kinelet.train.recipe import DataConfig, EncoderConfig, PretrainConfig
+from kinelet.train.run import Run, common_spec, require_even
 
-
-class EncoderConfig(FrozenModel):
-    """Which encoder, and its options."""
-
-    name: str = "resnet1d_small"
-    options: dict[str, Any] = Field(default_factory=dict)
-
-
-class DataConfig(FrozenModel):
-    """Which windows a run is trained on.
-
-    Attributes:
-        window_s: Window length in seconds.
-        hop_s: Hop in seconds; ``None`` for windows that do not overlap.
-        channels: Channels to use; ``None`` for all of the corpus.
-        hold_out: People never shown to the encoder, by name; the rest are trained on.
-        balance: ``part``: every batch takes as many windows from each data set (or part of a union); ``none``: windows
-            count alike.
-    """
-
-    window_s: float = Field(default=5.0, gt=0)
-    hop_s: float | None = Field(default=None, gt=0)
-    channels: tuple[str, ...] | None = None
-    hold_out: tuple[str, ...] = ()
-    balance: Literal["none", "part"] = "none"
-
-
-class PretrainConfig(FrozenModel):
-    """A whole run: the resolved form is the run's ``config.yaml``."""
-
-    method: str = "simclr"
-    method_options: dict[str, Any] = Field(default_factory=dict)
-    encoder: EncoderConfig = EncoderConfig()
-    data: DataConfig = DataConfig()
-    train: TrainConfig = TrainConfig()
+__all__ = [
+    "DataConfig",
+    "EncoderConfig",
+    "PretrainConfig",
+    "pretrain",
+    "pretrain_windows",
+    "steps_of",
+    "training_views",
+]
 
 
 def pretrain(
@@ -84,7 +49,7 @@ def pretrain(
         out: Run directory.
         config: What to do.
         resume: Go on from the checkpoint in ``out``; a finished run is returned as it is.
-        progress: Told after every step.
+        progress: Told after every step, of a distance that is trained first too.
 
     Returns:
         The trained encoder in evaluation mode.
@@ -93,10 +58,7 @@ def pretrain(
         BadOptionError: if ``out`` holds another run, the corpora cannot be trained on, or a batch cannot be shared
             evenly among processes and micro-batches.
     """
-    parts = [corpora] if isinstance(corpora, Corpus) else list(corpora)
-    _require_known(config.data.hold_out, parts)
-    views = [_windows(c, config.data) for c in parts]
-    return pretrain_windows(views, out, config, resume=resume, progress=progress)
+    return pretrain_windows(training_views(corpora, config.data), out, config, resume=resume, progress=progress)
 
 
 def pretrain_windows(
@@ -108,58 +70,92 @@ def pretrain_windows(
     progress: Progress = silent,
 ) -> Encoder:
     """Like :func:`pretrain`, on windows chosen by the caller; window lengths may differ between views."""
-    folder = Path(out)
+    _require_encoder(config.method)
     world = distributed.join(config.train.device)
-    _require_even(config.train, world.size)
-    torch.manual_seed(config.train.seed)
-    encoder = create_encoder(config.encoder.name, spec=_common_spec(views), **config.encoder.options)
+    require_even(config.train, world.size)
     kind, options = get_method(config.method)
     method_config = validate(options, config.method_options, where=f"method {config.method}")
-    method = kind(encoder, method_config)
-    config = _resolved(config, encoder, method_config)
-    sampler = _sampler(views, config)
-    fingerprint = _fingerprint(views, config)
-    _prepare(folder, fingerprint, resume)
-    distributed.barrier(world)
-    if world.main:
-        dump_yaml(config, folder / "config.yaml")
-
-    def batches(first_step: int, steps: int) -> Iterator[Mapping[str, Any]]:
-        rows = iterate_batches(
-            sampler,
-            first_step=first_step,
-            steps=steps,
-            rank=world.rank,
-            world=world.size,
-            workers=config.train.workers,
-        )
-        for _step, batch in rows:
-            yield batch
-
-    fit(method, batches, config.train, folder, world=world, state={"config": fingerprint}, progress=progress)
+    spec = common_spec(views)
+    torch.manual_seed(config.train.seed)
+    encoder = create_encoder(config.encoder.name, spec=spec, **config.encoder.options)
+    run = Run(views, Path(out), _resolved(config, encoder, method_config), world, progress)
+    run.prepare(resume)
+    method, facts = _method(kind, encoder, method_config, run)
+    run.train(method, kind.feed(method_config), before=steps_before(run.config))
     trained = method.encoder.cpu().eval()
-    trained.card = _card(views, config)
+    trained.card = run.card() | facts
+    trained.card["pretrain_subjects"] = sorted(
+        {*trained.card["pretrain_subjects"], *facts.get("distance_subjects", [])}
+    )
     if world.main:
-        save_encoder(trained, folder / "model")
+        save_encoder(trained, run.folder / "model")
     distributed.barrier(world)
     return trained
 
 
-def _require_even(train: TrainConfig, processes: int) -> None:
-    """Micro-batches of unequal length would shift which row is whose partner among the gathered ones."""
-    parts = train.accumulate * processes
-    if train.batch_size % parts:
-        raise BadOptionError(
-            f"train.batch_size {train.batch_size} cannot be cut into {train.accumulate} micro-batches "
-            f"for {processes} processes",
-            remedy=f"Use a multiple of {parts}",
-        )
+def training_views(corpora: Sequence[Corpus] | Corpus, data: DataConfig) -> list[Windows]:
+    """Windows of everybody but those held out, a view a corpus.
+
+    Raises:
+        BadOptionError: if somebody held out is in no corpus, or nobody is left in one.
+    """
+    parts = [corpora] if isinstance(corpora, Corpus) else list(corpora)
+    _require_known(data.hold_out, parts)
+    return [_windows(c, data) for c in parts]
+
+
+def steps_before(config: PretrainConfig) -> int:
+    """Steps of the distance that a resolved run trains before its own."""
+    return config.distance.train.steps if config.distance and config.distance.use is None else 0
+
+
+def steps_of(config: PretrainConfig) -> int:
+    """Steps that a run will tell its progress: those of a distance that it trains, batches it caches, its own."""
+    kind, options = get_method(config.method)
+    method_config: Any = validate(options, config.method_options, where=f"method {config.method}")
+    feed = kind.feed(method_config)
+    before = steps_before(_with_distance(config)) if kind.uses_distance else 0
+    return before + (feed.cache if feed else 0) + config.train.steps
+
+
+def _method(kind: type[Method], encoder: Encoder, config: MethodConfig, run: Run) -> tuple[Method, dict[str, Any]]:
+    """The method, and what the card tells of its distance."""
+    if run.config.distance is None:
+        return kind(encoder, config), {}
+    from kinelet.train.distance import distance_of
+
+    distance = distance_of(run, run.config.distance)
+    # Whoever taught the distance has taught the encoder.
+    seen = {*run.card()["pretrain_subjects"], *distance.subjects}
+    facts = {"distance": distance.describe(), "pretrain_subjects": sorted(seen)}
+    return cast(Any, kind)(encoder, config, distance), facts
 
 
 def _resolved(config: PretrainConfig, encoder: Encoder, method: MethodConfig) -> PretrainConfig:
     """The configuration with every default of encoder and method written out: a default may change one day."""
     named = config.encoder.model_copy(update={"options": dict(encoder.config)})
-    return config.model_copy(update={"encoder": named, "method_options": method.model_dump(mode="json")})
+    full = config.model_copy(update={"encoder": named, "method_options": method.model_dump(mode="json")})
+    if get_method(config.method)[0].uses_distance:
+        return _with_distance(full)
+    if config.distance is not None:
+        raise BadOptionError(
+            f"method {config.method!r} uses no distance", where="distance", remedy="Leave distance out, or use relcon"
+        )
+    return full
+
+
+def _with_distance(config: PretrainConfig) -> PretrainConfig:
+    from kinelet.train.distance import resolve_distance
+
+    return config.model_copy(update={"distance": resolve_distance(config)})
+
+
+def _require_encoder(method: str) -> None:
+    if method_info(method).keeps != "encoder":
+        raise BadOptionError(
+            f"method {method!r} leaves no encoder",
+            remedy="Use kinelet.train.distance.train_distance, or kinelet pretrain on the command line",
+        )
 
 
 def _require_known(hold_out: Sequence[str], corpora: Sequence[Corpus]) -> None:
@@ -182,67 +178,3 @@ def _windows(corpus: Corpus, data: DataConfig) -> Windows:
             "nobody is left to train on", where=str(corpus.path), remedy="Hold out fewer people, or leave it out"
         )
     return corpus.windows(data.window_s, data.hop_s, channels=data.channels).of(rest)
-
-
-def _common_spec(views: Sequence[Windows]) -> SignalSpec:
-    first = views[0].spec
-    for view in views[1:]:
-        first.require(view.spec, where=str(view.corpus.path))
-    return first
-
-
-def _sampler(views: Sequence[Windows], config: PretrainConfig) -> Sampler:
-    train = config.train
-    kind = BalancedSampler if config.data.balance == "part" else RandomSampler
-    samplers = [kind(view, train.batch_size, train.seed + i) for i, view in enumerate(views)]
-    if len(samplers) == 1:
-        return samplers[0]
-    return MixSampler([(s, len(v) ** 0.5) for s, v in zip(samplers, views, strict=True)], train.seed)
-
-
-def _fingerprint(views: Sequence[Windows], config: PretrainConfig) -> str:
-    """Hash of everything that decides the weights; a checkpoint of anything else is refused."""
-    facts = config.model_dump(mode="json")
-    for harmless in ("workers", "log_every", "checkpoint_every", "threads", "device"):
-        facts["train"].pop(harmless)
-    facts["windows"] = [[v.corpus.hash, len(v), v.n_samples, v.hop, _people(v)] for v in views]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _prepare(folder: Path, fingerprint: str, resume: bool) -> None:
-    state = read_state(folder)
-    if state is None and not (folder / "model").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        return
-    if not resume:
-        raise BadOptionError("holds a run already", where=str(folder), remedy="Add --resume, or choose another --out")
-    if state is None:
-        raise BadOptionError(
-            "holds a model but no checkpoint to go on from", where=str(folder), remedy="Choose another --out"
-        )
-    if state.get("config") != fingerprint:
-        raise BadOptionError(
-            "its checkpoint belongs to another configuration or corpus",
-            where=str(folder),
-            remedy="Repeat the options of the first start, or choose another --out",
-        )
-
-
-def _people(windows: Windows) -> list[str]:
-    """Names of the people who have a window here."""
-    return sorted(windows.subjects[i] for i in np.unique(windows.subject))
-
-
-def _card(views: Sequence[Windows], config: PretrainConfig) -> dict[str, Any]:
-    return {
-        "method": config.method,
-        "pretrain_people": sum(len(_people(v)) for v in views),
-        "pretrain_subjects": sorted(set().union(*(v.corpus.identities(_people(v)) for v in views))),
-        "pretrain_windows": sum(len(v) for v in views),
-        "pretrain_corpora": [{"name": v.corpus.path.name, "hash": v.corpus.hash} for v in views],
-        "steps": config.train.steps,
-        "batch_size": config.train.batch_size,
-        "seed": config.train.seed,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }

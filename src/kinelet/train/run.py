@@ -1,0 +1,210 @@
+"""What every run does, whatever it keeps: fingerprint, folder, batches, loop, card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kinelet.config import dump_yaml
+from kinelet.corpus.loader import iterate_batches
+from kinelet.corpus.samplers import Sampler
+from kinelet.corpus.windows import Windows
+from kinelet.errors import BadOptionError
+from kinelet.methods.base import Feed, Method
+from kinelet.progress import Progress
+from kinelet.signal.spec import SignalSpec
+from kinelet.train import distributed
+from kinelet.train.best import Judge
+from kinelet.train.checkpoint import read_state
+from kinelet.train.config import TrainConfig
+from kinelet.train.distributed import World
+from kinelet.train.feeding import Cached, make_sampler, require_whole_groups
+from kinelet.train.loop import fit
+from kinelet.train.recipe import PretrainConfig
+
+_HARMLESS = ("workers", "log_every", "checkpoint_every", "threads", "device")
+
+
+@dataclass
+class Run:
+    """A run directory on its way from windows to a model.
+
+    Attributes:
+        views: Windows it is trained on.
+        folder: Run directory.
+        config: Resolved configuration.
+        world: This process's place.
+        progress: Told after every step.
+    """
+
+    views: Sequence[Windows]
+    folder: Path
+    config: PretrainConfig
+    world: World
+    progress: Progress
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that decides the weights; a checkpoint of anything else is refused."""
+        facts = self.config.model_dump(mode="json")
+        for loop in [facts["train"], *([facts["distance"]["train"]] if facts["distance"] else [])]:
+            for harmless in _HARMLESS:
+                loop.pop(harmless)
+        facts["windows"] = [[v.corpus.hash, len(v), v.n_samples, v.hop, people(v)] for v in self.views]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def prepare(self, resume: bool) -> None:
+        """Make the folder, or make sure that what it holds may be gone on with.
+
+        Raises:
+            BadOptionError: if it holds another run.
+        """
+        _prepare(self.folder, self.fingerprint, resume)
+        distributed.barrier(self.world)
+        if self.world.main:
+            dump_yaml(self.config, self.folder / "config.yaml")
+
+    def train(
+        self,
+        method: Method,
+        feed: Feed | None,
+        *,
+        judge: Judge | None = None,
+        views: Sequence[Windows] | None = None,
+        before: int = 0,
+    ) -> None:
+        """Train; afterwards the method's encoder holds the weights to keep.
+
+        Args:
+            method: What is trained.
+            feed: How its batches are drawn.
+            judge: Chooses the best weights.
+            views: Windows to draw from, where they are not all of the run's.
+            before: Steps told to ``progress`` before these.
+        """
+        require_whole_groups(feed, self.config, self.world.size)
+        sampler = make_sampler(self.views if views is None else views, feed, self.config)
+        cached = self._cache(sampler, method, feed, before)
+        before += feed.cache if feed is not None else 0
+        fit(
+            method,
+            self._batches(cached or sampler),
+            self.config.train,
+            self.folder,
+            world=self.world,
+            state={"config": self.fingerprint},
+            judge=judge,
+            progress=lambda done, note="": self.progress(before + done, note),
+        )
+        distributed.barrier(self.world)
+        if cached is not None and self.world.main:
+            cached.remove()
+
+    def _cache(self, sampler: Sampler, method: Any, feed: Feed | None, before: int) -> Cached | None:
+        if feed is None or not feed.cache:
+            return None
+        train = self.config.train
+        rows = train.batch_size // train.accumulate // self.world.size
+        if train.threads:
+            torch.set_num_threads(train.threads)
+        distributed.connect(method, rows, self.world)
+        method.to(self.world.device)
+        cached = Cached(
+            sampler,
+            feed.cache,
+            method.distances,
+            self.folder / "distances" / self.fingerprint,
+            self.world,
+            parts=train.accumulate,
+            seed=train.seed,
+        )
+        finished = (read_state(self.folder) or {}).get("step", 0) >= train.steps
+        if not finished:
+            cached.fill(lambda done, note="": self.progress(before + done, note))
+        return cached
+
+    def _batches(self, sampler: Sampler) -> Any:
+        def batches(first_step: int, steps: int) -> Iterator[Mapping[str, Any]]:
+            rows = iterate_batches(
+                sampler,
+                first_step=first_step,
+                steps=steps,
+                rank=self.world.rank,
+                world=self.world.size,
+                workers=self.config.train.workers,
+            )
+            for _step, batch in rows:
+                yield batch
+
+        return batches
+
+    def card(self) -> dict[str, Any]:
+        """Facts that travel with the weights."""
+        config, views = self.config, self.views
+        return {
+            "method": config.method,
+            "pretrain_people": sum(len(people(v)) for v in views),
+            "pretrain_subjects": sorted(set().union(*(v.corpus.identities(people(v)) for v in views))),
+            "pretrain_windows": sum(len(v) for v in views),
+            "pretrain_corpora": [{"name": v.corpus.path.name, "hash": v.corpus.hash} for v in views],
+            "steps": config.train.steps,
+            "batch_size": config.train.batch_size,
+            "seed": config.train.seed,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        }
+
+
+def people(windows: Windows) -> list[str]:
+    """Names of the people who have a window here."""
+    return sorted(windows.subjects[i] for i in np.unique(windows.subject))
+
+
+def common_spec(views: Sequence[Windows]) -> SignalSpec:
+    """The signal that all views share.
+
+    Raises:
+        SpecMismatchError: if they do not.
+    """
+    first = views[0].spec
+    for view in views[1:]:
+        first.require(view.spec, where=str(view.corpus.path))
+    return first
+
+
+def require_even(train: TrainConfig, processes: int) -> None:
+    """Raise unless batches can be shared: unequal micro-batches would shift which row is whose partner."""
+    parts = train.accumulate * processes
+    if train.batch_size % parts:
+        raise BadOptionError(
+            f"train.batch_size {train.batch_size} cannot be cut into {train.accumulate} micro-batches "
+            f"for {processes} processes",
+            remedy=f"Use a multiple of {parts}",
+        )
+
+
+def _prepare(folder: Path, fingerprint: str, resume: bool) -> None:
+    state = read_state(folder)
+    if state is None and not (folder / "model").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    if not resume:
+        raise BadOptionError("holds a run already", where=str(folder), remedy="Add --resume, or choose another --out")
+    if state is None:
+        raise BadOptionError(
+            "holds a model but no checkpoint to go on from", where=str(folder), remedy="Choose another --out"
+        )
+    if state.get("config") != fingerprint:
+        raise BadOptionError(
+            "its checkpoint belongs to another configuration or corpus",
+            where=str(folder),
+            remedy="Repeat the options of the first start, or choose another --out",
+        )
