@@ -7,21 +7,31 @@ from collections.abc import Sequence
 from kinelet.errors import BadOptionError
 from relcon_contenders import RECIPES, Contender, variant
 
-OPTION = "method_options."
+OPTION = "method_options"
+MOTIF = "distance.method_options.network"
+TOP = 10  # places that count with weights=top
 ABLATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "euclid": ("Euclidean distance", (f"{OPTION}distance=euclid",)),
-    "dtw": ("DTW distance", (f"{OPTION}distance=dtw",)),
-    "within": ("within-person candidates only", (f"{OPTION}which=within",)),
-    "between": ("between-person candidates only", (f"{OPTION}which=between",)),
-    "both": ("candidates within and between", (f"{OPTION}which=both",)),
-    "own_view": ("own view nearest", (f"{OPTION}own_view=true",)),
-    "no_own_view": ("no own view", (f"{OPTION}own_view=false",)),
-    "equal": ("ranks weighted equally", (f"{OPTION}weights=equal",)),
-    "log": ("ranks weighted 1/log", (f"{OPTION}weights=log",)),
-    "top": ("nearest ranks only", (f"{OPTION}weights=top",)),
-    "candidates_5": ("5 candidates", (f"{OPTION}candidates=5",)),
-    "candidates_10": ("10 candidates", (f"{OPTION}candidates=10",)),
-    "candidates_20": ("20 candidates", (f"{OPTION}candidates=20",)),
+    "euclid": ("Euclidean distance", ("distance.use=euclid",)),
+    "dtw": ("DTW distance", ("distance.use=dtw",)),
+    "plain": ("distance as published, with the mean offset", (f"{MOTIF}.options.offset=plain",)),
+    "offset_free": ("offset-free distance", (f"{MOTIF}.options.offset=remove",)),
+    "own_amplitude": (
+        "offset-free, each window by its own amplitude",
+        (f"{MOTIF}.options.offset=remove", f"{MOTIF}.options.amplitude=own"),
+    ),
+    "softmax": ("softmax attention", (f"{MOTIF}.attention=softmax",)),
+    "sparsemax": ("sparsemax attention", (f"{MOTIF}.attention=sparsemax",)),
+    "within": ("candidates of the own person only", (f"{OPTION}.which=within",)),
+    "between": ("candidates of other people only", (f"{OPTION}.which=between",)),
+    "both": ("candidates of the own person and of others", (f"{OPTION}.which=both",)),
+    "own_view": ("own view ranked nearest", (f"{OPTION}.own_view=true",)),
+    "no_own_view": ("no own view", (f"{OPTION}.own_view=false",)),
+    "equal": ("places weighted equally", (f"{OPTION}.weights=equal", f"{OPTION}.top_k=null")),
+    "log": ("places weighted 1/log", (f"{OPTION}.weights=log", f"{OPTION}.top_k=null")),
+    "top": (f"nearest {TOP} places only", (f"{OPTION}.weights=top", f"{OPTION}.top_k={TOP}")),
+    "candidates_5": ("5 candidates of the own person", (f"{OPTION}.candidates=5",)),
+    "candidates_10": ("10 candidates of the own person", (f"{OPTION}.candidates=10",)),
+    "candidates_20": ("20 candidates of the own person", (f"{OPTION}.candidates=20",)),
 }
 
 

@@ -32,7 +32,7 @@ from kinelet.evaluate.result import Result
 from kinelet.evaluate.run import evaluate, evaluate_features
 from kinelet.evaluate.task import FloatArray, Task
 from kinelet.train.pretrain import PretrainConfig, pretrain_windows
-from relcon_contenders import Contender, digest
+from relcon_contenders import Contender, digest, plain
 
 FAMILIES = ("in_corpus", "few_shot", "across")
 PROTOCOLS: dict[str, Callable[[], Protocol]] = {
@@ -167,39 +167,42 @@ def jobs_of(bench: Bench, contender: Contender, families: tuple[str, ...]) -> li
     return [Job(contender, p, families) for p in dict.fromkeys(p for f in families for p in bench.places(f))]
 
 
-def distance_path(bench: Bench, contender: Contender, place: str) -> Path:
-    """Where the distance of a contender is kept; contenders with the same one share it."""
-    assert contender.distance is not None
-    facts = {**contender.facts(), "config": None}
-    return bench.work / "distances" / f"motif-{digest(facts, bench.windows_facts(place))}" / place
+def distance_path(bench: Bench, config: PretrainConfig, place: str) -> Path:
+    """Where a distance is kept; contenders with the same one share it."""
+    return bench.work / "distances" / f"motif-{digest(plain(config), bench.windows_facts(place))}" / place
 
 
-def train_distance(bench: Bench, contender: Contender, place: str) -> None:
-    """Train the distance of a place, or find it."""
-    if contender.distance is not None:
-        _train(bench, contender.distance, place, distance_path(bench, contender, place), f"distance {place}")
+def trained_distance(bench: Bench, config: PretrainConfig, place: str) -> Path:
+    """Train the distance of a place, or go on with it, or find it."""
+    from kinelet.train.distance import train_distance
+
+    out = distance_path(bench, config, place)
+    _train(bench, config, place, out, f"distance {place}", train_distance)
+    return out
 
 
 def pretrained(bench: Bench, contender: Contender, place: str) -> Encoder:
     """Pretrain the encoder of a place, or go on with it, or load it."""
     out = bench.work / "encoders" / f"{contender.key}-{digest(contender.facts(), bench.windows_facts(place))}" / place
     config = contender.config
-    if contender.distance is not None:
-        train_distance(bench, contender, place)
-        options = {**config.method_options, "distance": str(distance_path(bench, contender, place))}
-        config = config.model_copy(update={"method_options": options})
-    return _train(bench, config, place, out, f"{contender.title} {place}")
-
-
-def _train(bench: Bench, config: PretrainConfig, place: str, out: Path, label: str) -> Encoder:
-    sets, fold = bench.pretraining(place)
-    if not (out / "model").exists():
-        windows = pretraining_windows(sets, fold, config.data.window_s, config.data.hop_s)
-        bench.say(f"{label}: {config.train.steps} steps on {len(windows)} windows")
-        began = time.monotonic()
-        pretrain_windows([windows], out, config, resume=True, progress=teller(bench, label, config.train.steps))
-        bench.say(f"{label}: trained in {time.monotonic() - began:.0f} s")
+    if config.distance is not None and contender.distance is not None:
+        given = config.distance.model_copy(update={"use": str(trained_distance(bench, contender.distance, place))})
+        config = config.model_copy(update={"distance": given})
+    _train(bench, config, place, out, f"{contender.title} {place}", pretrain_windows)
     return load(out)
+
+
+def _train(
+    bench: Bench, config: PretrainConfig, place: str, out: Path, label: str, train: Callable[..., object]
+) -> None:
+    if (out / "model").exists():
+        return
+    sets, fold = bench.pretraining(place)
+    windows = pretraining_windows(sets, fold, config.data.window_s, config.data.hop_s)
+    bench.say(f"{label}: {config.train.steps} steps on {len(windows)} windows")
+    began = time.monotonic()
+    train([windows], out, config, resume=True, progress=teller(bench, label, config.train.steps))
+    bench.say(f"{label}: trained in {time.monotonic() - began:.0f} s")
 
 
 def teller(bench: Bench, label: str, total: int) -> Callable[..., None]:

@@ -31,8 +31,6 @@ BASELINES: dict[str, tuple[Kind, str]] = {
     "scratch": ("scratch", "supervised from scratch"),
 }
 NAMES = (*RECIPES, *BASELINES)
-DISTANCE_RECIPE = "motif_six_sets"
-STAGE1 = "stage1."  # overrides that begin so are for the recipe of the distance
 HARMLESS = ("workers", "log_every", "checkpoint_every", "threads", "device")
 
 
@@ -45,14 +43,22 @@ class Contender:
         title: What tables call it.
         kind: How its vectors come about.
         config: What it is pretrained by; of ``random`` and ``scratch`` the encoder and the seed count alone.
-        distance: What its distance is trained by, if it needs one of its own.
     """
 
     name: str
     title: str
     kind: Kind
     config: PretrainConfig
-    distance: PretrainConfig | None = None
+
+    @property
+    def distance(self) -> PretrainConfig | None:
+        """What its distance is trained by, if it needs one that is not given."""
+        told = self.config.distance
+        if self.kind != "pretrained" or told is None or told.use is not None:
+            return None
+        return PretrainConfig(
+            method="motif", method_options=told.method_options, data=self.config.data, train=told.train
+        )
 
     @property
     def key(self) -> str:
@@ -65,14 +71,15 @@ class Contender:
             return {"kind": self.kind}
         if self.kind in ("random", "scratch"):
             return {"kind": self.kind, "encoder": self.config.encoder.model_dump(), "seed": self.config.train.seed}
-        return {"config": plain(self.config), "distance": None if self.distance is None else plain(self.distance)}
+        return {"config": plain(self.config)}
 
 
 def plain(config: PretrainConfig) -> dict[str, Any]:
     """A configuration with all defaults of the method written out, without what alters no weight."""
     facts = config.model_dump(mode="json")
-    for key in HARMLESS:
-        facts["train"].pop(key)
+    for loop in (facts["train"], (facts["distance"] or {}).get("train", {})):
+        for key in HARMLESS:
+            loop.pop(key, None)
     options = validate(get_method(config.method)[1], config.method_options, where=f"method {config.method}")
     return {**facts, "method_options": options.model_dump(mode="json")}
 
@@ -87,7 +94,7 @@ def contender(name: str, overrides: Sequence[str] = (), budget: int | None = Non
 
     Args:
         name: One of ``NAMES``.
-        overrides: ``key=value`` over its recipe, or ``stage1.key=value`` over that of its distance.
+        overrides: ``key=value`` over its recipe.
         budget: Windows that pretraining encodes; sets the number of steps unless an override names it.
     """
     if name in BASELINES:
@@ -100,13 +107,15 @@ def contender(name: str, overrides: Sequence[str] = (), budget: int | None = Non
 
 def variant(name: str, title: str, base: str, overrides: Sequence[str], budget: int | None = None) -> Contender:
     """Make a contender from the recipe of ``base`` with some things altered."""
-    config = recipe(RECIPES[base], [o for o in overrides if not o.startswith(STAGE1)])
+    config = recipe(RECIPES[base], overrides)
+    if get_method(config.method)[0].uses_distance:
+        # Imported here: only some contenders need a distance.
+        from kinelet.train.distance import resolve_distance
+
+        config = config.model_copy(update={"distance": resolve_distance(config)})
     if budget is not None and not any(o.startswith("train.steps=") for o in overrides):
         config = within_budget(config, budget)
-    distance = None
-    if get_method(config.method)[0].uses_distance and config.method_options.get("distance") is None:
-        distance = recipe(DISTANCE_RECIPE, [o.removeprefix(STAGE1) for o in overrides if o.startswith(STAGE1)])
-    return Contender(name, title, "pretrained", config, distance)
+    return Contender(name, title, "pretrained", config)
 
 
 def recipe(name: str, overrides: Iterable[str]) -> PretrainConfig:

@@ -34,7 +34,7 @@ import torch
 from har_sets import FOLDS, ROOT, SETS, build_corpus
 from kinelet.files import write_text
 from relcon_ablations import ablations, parsed
-from relcon_bench import FAMILIES, Bench, Job, jobs_of, train_distance
+from relcon_bench import FAMILIES, Bench, Job, jobs_of, trained_distance
 from relcon_contenders import NAMES, Contender, available, contender, encoded_per_step
 from relcon_tables import gather, goals, markdown, people
 
@@ -79,7 +79,7 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--budget", type=int, default=BUDGET, help="windows that each pretraining encodes")
     parser.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
     parser.add_argument("--table", type=Path, help="write the Markdown tables here")
-    parser.add_argument("overrides", nargs="*", help="key=value over every recipe; stage1.key=value for the distance")
+    parser.add_argument("overrides", nargs="*", help="key=value over every recipe")
     return parser.parse_intermixed_args(argv)
 
 
@@ -108,7 +108,7 @@ def run_all(bench: Bench, contenders: Sequence[Contender], families: tuple[str, 
     """Do all jobs; what fails is returned by name and does not keep the others from being done."""
     jobs = [job for c in contenders for job in jobs_of(bench, c, families)]
     # Several contenders share a distance: all are trained before any encoder is.
-    distances = {(str(job.contender.distance), job.place): job for job in jobs if job.contender.distance is not None}
+    distances = {(repr(job.contender.distance), job.place): job for job in jobs if job.contender.distance is not None}
     failed: list[str] = []
     for stage in (list(distances.values()), jobs):
         work = [(bench, job, stage is not jobs) for job in stage]
@@ -135,8 +135,8 @@ def at_once(work: Sequence[Work], processes: int) -> list[str]:
 def do(bench: Bench, job: Job, distance_only: bool) -> str:
     """Do one job; returns what went wrong, or nothing."""
     try:
-        if distance_only:
-            train_distance(bench, job.contender, job.place)
+        if distance_only and job.contender.distance is not None:
+            trained_distance(bench, job.contender.distance, job.place)
         else:
             job.run(bench)
     except Exception as error:
