@@ -20,7 +20,7 @@ from kinelet.errors import BadOptionError, KineletError, SpecMismatchError
 from kinelet.methods.registry import list_methods
 from kinelet.signal.spec import imu_spec
 from kinelet.train import distributed
-from kinelet.train import pretrain as module
+from kinelet.train import run as module
 from kinelet.train.distributed import World
 from kinelet.train.folds import fold_pretrainer
 from kinelet.train.pretrain import PretrainConfig, pretrain

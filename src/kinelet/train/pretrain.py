@@ -79,9 +79,9 @@ def pretrain_windows(
     torch.manual_seed(config.train.seed)
     encoder = create_encoder(config.encoder.name, spec=spec, **config.encoder.options)
     run = Run(views, Path(out), _resolved(config, encoder, method_config), world, progress)
-    run.prepare(resume)
+    run.prepare(resume, kind.feed(method_config))
     method, facts = _method(kind, encoder, method_config, run)
-    run.train(method, kind.feed(method_config), before=steps_before(run.config))
+    run.train(method, before=steps_before(run.config))
     trained = method.encoder.cpu().eval()
     trained.card = run.card() | facts
     trained.card["pretrain_subjects"] = sorted(

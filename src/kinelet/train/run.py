@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Run:
         config: Resolved configuration.
         world: This process's place.
         progress: Told after every step.
+        feed: How its batches are drawn.
+        sampler: Draws them.
     """
 
     views: Sequence[Windows]
@@ -50,6 +52,8 @@ class Run:
     config: PretrainConfig
     world: World
     progress: Progress
+    feed: Feed | None = field(init=False)
+    sampler: Sampler = field(init=False)
 
     @property
     def fingerprint(self) -> str:
@@ -61,42 +65,37 @@ class Run:
         facts["windows"] = [[v.corpus.hash, len(v), v.n_samples, v.hop, people(v)] for v in self.views]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
-    def prepare(self, resume: bool) -> None:
-        """Make the folder, or make sure that what it holds may be gone on with.
+    def prepare(self, resume: bool, feed: Feed | None, views: Sequence[Windows] | None = None) -> None:
+        """Plan the batches, then make the folder, or make sure that what it holds may be gone on with.
+
+        Args:
+            resume: It may hold this very run.
+            feed: How batches are drawn.
+            views: Windows to draw them from, where they are not all of the run's.
 
         Raises:
-            BadOptionError: if it holds another run.
+            BadOptionError: if there are too few windows for the batches, or the folder holds another run.
         """
+        require_whole_groups(feed, self.config, self.world.size)
+        self.feed, self.sampler = feed, make_sampler(self.views if views is None else views, feed, self.config)
         _prepare(self.folder, self.fingerprint, resume)
         distributed.barrier(self.world)
         if self.world.main:
             dump_yaml(self.config, self.folder / "config.yaml")
 
-    def train(
-        self,
-        method: Method,
-        feed: Feed | None,
-        *,
-        judge: Judge | None = None,
-        views: Sequence[Windows] | None = None,
-        before: int = 0,
-    ) -> None:
+    def train(self, method: Method, *, judge: Judge | None = None, before: int = 0) -> None:
         """Train; afterwards the method's encoder holds the weights to keep.
 
         Args:
             method: What is trained.
-            feed: How its batches are drawn.
             judge: Chooses the best weights.
-            views: Windows to draw from, where they are not all of the run's.
             before: Steps told to ``progress`` before these.
         """
-        require_whole_groups(feed, self.config, self.world.size)
-        sampler = make_sampler(self.views if views is None else views, feed, self.config)
-        cached = self._cache(sampler, method, feed, before)
-        before += feed.cache if feed is not None else 0
+        cached = self._cache(method, before)
+        before += self.feed.cache if self.feed is not None else 0
         fit(
             method,
-            self._batches(cached or sampler),
+            self._batches(cached or self.sampler),
             self.config.train,
             self.folder,
             world=self.world,
@@ -108,8 +107,8 @@ class Run:
         if cached is not None and self.world.main:
             cached.remove()
 
-    def _cache(self, sampler: Sampler, method: Any, feed: Feed | None, before: int) -> Cached | None:
-        if feed is None or not feed.cache:
+    def _cache(self, method: Any, before: int) -> Cached | None:
+        if self.feed is None or not self.feed.cache:
             return None
         train = self.config.train
         rows = train.batch_size // train.accumulate // self.world.size
@@ -118,8 +117,8 @@ class Run:
         distributed.connect(method, rows, self.world)
         method.to(self.world.device)
         cached = Cached(
-            sampler,
-            feed.cache,
+            self.sampler,
+            self.feed.cache,
             method.distances,
             self.folder / "distances" / self.fingerprint,
             self.world,
