@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kinelet.datasets.registry import list_datasets as list_datasets
     from kinelet.deploy.embedding import Embeddings as Embeddings
     from kinelet.deploy.embedding import embed as embed
+    from kinelet.deploy.importers import import_weights as import_weights
     from kinelet.deploy.loading import load as load
     from kinelet.encoders.base import Encoder as Encoder
     from kinelet.encoders.registry import create_encoder as create_encoder
@@ -38,6 +39,7 @@ _HOMES = {
     "SignalSpec": "kinelet.signal.spec",
     "create_encoder": "kinelet.encoders.registry",
     "embed": "kinelet.deploy.embedding",
+    "import_weights": "kinelet.deploy.importers",
     "list_datasets": "kinelet.datasets.registry",
     "list_encoders": "kinelet.encoders.registry",
     "list_methods": "kinelet.methods.registry",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from kinelet.cli import corpus, demo, doctor, embed, evaluate, listing, pretrain, read, report
+from kinelet.cli import corpus, demo, doctor, embed, evaluate, import_weights, listing, pretrain, read, report
 
 app = typer.Typer(
     name="kinelet",
@@ -21,6 +21,7 @@ app.add_typer(corpus.app, name="corpus")
 app.command("pretrain")(pretrain.pretrain)
 app.command("evaluate", short_help="Judge a run on people it has never seen.")(evaluate.evaluate)
 app.command("embed")(embed.embed)
+app.command("import-weights", short_help="Weights of other code, as a model folder.")(import_weights.import_weights)
 app.command("report")(report.report)
 app.command("list")(listing.listing)
 app.command("doctor")(doctor.doctor)

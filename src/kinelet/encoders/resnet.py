@@ -16,7 +16,9 @@ from kinelet.signal.spec import SignalSpec
 
 Width = Annotated[int, Field(ge=1, le=1024)]
 
-_STAGES_34 = ((3, 64, 3), (4, 128, 4), (6, 256, 4))
+Stage = tuple[Annotated[int, Field(ge=1, le=100)], Width, Annotated[int, Field(ge=1, le=31)]]
+
+_STAGES_34: tuple[Stage, ...] = ((3, 64, 3), (4, 128, 4), (6, 256, 4))
 
 
 class ResNet1d34Config(FrozenModel):
@@ -24,9 +26,14 @@ class ResNet1d34Config(FrozenModel):
 
     Attributes:
         norm: ``batch`` as published; ``group`` and ``layer`` do not depend on the batch.
+        stem_width: Channels of the first convolution.
+        stages: Blocks, width and kernel of each stage; the last width is the embedding's. Others than the published
+            ones are there for checkpoints of networks that somebody trained so.
     """
 
     norm: NormName = "batch"
+    stem_width: Width = 64
+    stages: tuple[Stage, ...] = Field(default=_STAGES_34, min_length=1, max_length=64)
 
 
 class Stem(nn.Module):
@@ -53,14 +60,14 @@ class ResNet1d34(DenseEncoder):
     """
 
     min_samples = 11
-    feature_dim = 256
 
     def __init__(self, spec: SignalSpec, config: ResNet1d34Config) -> None:
-        super().__init__(spec, dim=256, config=config.model_dump(mode="json"))
-        self.stem = Stem(len(spec.channels), 64, kernel=7, stride=2, padding=0, norm=config.norm)
+        super().__init__(spec, dim=config.stages[-1][1], config=config.model_dump(mode="json"))
+        self.feature_dim = self.dim
+        self.stem = Stem(len(spec.channels), config.stem_width, kernel=7, stride=2, padding=0, norm=config.norm)
         self.pool = nn.MaxPool1d(3, stride=2)
-        blocks, before = [], 64
-        for count, width, kernel in _STAGES_34:
+        blocks, before = [], config.stem_width
+        for count, width, kernel in config.stages:
             for _ in range(count):
                 blocks.append(ResidualBlock(before, width, kernel, config.norm))
                 before = width
