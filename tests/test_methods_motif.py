@@ -106,7 +106,7 @@ def test_the_published_loss_is_the_distance_of_each_window_to_its_augmented_copy
     assert value == pytest.approx(float(motif_distance(method.encoder, x, candidate, pairs=pairs).mean()), rel=1e-4)
 
 
-@pytest.mark.parametrize(
+every_option = pytest.mark.parametrize(
     "options",
     [
         {"offset": "remove"},
@@ -117,6 +117,9 @@ def test_the_published_loss_is_the_distance_of_each_window_to_its_augmented_copy
     ],
     ids=lambda o: "-".join(map(str, o.values())),
 )
+
+
+@every_option
 def test_the_network_is_trained_on_the_error_that_the_distance_uses(options: dict[str, Any]) -> None:
     method, x = motif(loss="published", network={"options": options}), windows()
     candidate = Compose(augmentations("relcon"), choose=2)(x, seeded())
@@ -124,6 +127,15 @@ def test_the_network_is_trained_on_the_error_that_the_distance_uses(options: dic
     value = float(method(batch_of(x))["loss"].detach())
     method.eval()
     assert value == pytest.approx(float(motif_distance(method.encoder, x, candidate, pairs=pairs).mean()), rel=1e-3)
+
+
+@every_option
+@every_attention
+def test_gradients_are_finite_with_every_option(attention: str, options: dict[str, Any]) -> None:
+    method = motif(network={"options": options, "attention": attention})
+    x = torch.cat([windows(), torch.ones(2, 3, 64)])  # two of them still
+    method(batch_of(x))["loss"].backward()
+    assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in method.parameters())
 
 
 def test_offset_free_training_does_not_see_where_the_window_lies() -> None:
