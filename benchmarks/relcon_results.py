@@ -9,6 +9,7 @@ encoded windows (``--budget``) for every self-supervised method. Families:
   all sets together, and judged by a linear probe on each set's test people.
 * ``few_shot``: the same encoders, judged by a few labelled windows of a few people, many draws.
 * ``across``: pretrained on every second set, judged by five-fold probes on the others, and the other way round.
+* ``gait``: the encoders of fold 1 on walks of other people, by :mod:`gait`.
 * ``ablations``: variants of the RelCon recipe, as ``in_corpus``, on the folds that options may be chosen on.
 
 Nobody is judged by an encoder or a classifier that has seen them. Everything is kept under ``--work`` by a hash of what
@@ -34,8 +35,9 @@ import torch
 from har_sets import FOLDS, ROOT, SETS, build_corpus
 from kinelet.files import write_text
 from relcon_ablations import ablations, parsed
-from relcon_bench import FAMILIES, Bench, Job, jobs_of, trained_distance
+from relcon_bench import FAMILIES, Bench, DistanceJob, Job, jobs_of
 from relcon_contenders import NAMES, Contender, available, contender, encoded_per_step
+from relcon_gait import GaitJob, gait_jobs, gait_report
 from relcon_tables import gather, goals, markdown, people
 
 BUDGET = 345_600  # 600 steps of SimCLR with 288 windows, two views each
@@ -53,6 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     contenders = chosen(args, bench)
     failed = run_all(bench, contenders, tuple(f for f in families if f in FAMILIES), args.jobs)
     text = report(bench, contenders, families)
+    if "gait" in families:
+        walking = gait_jobs(contenders, numbers(args.gait_folds), args.data.resolve())
+        failed += run_jobs(bench, walking, args.jobs)
+        text += gait_report(bench, walking, contenders[0].title)
     if "ablations" in families:
         text += run_ablations(args, bench, contenders, failed)
     print(text)
@@ -68,9 +74,10 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, default=Path("runs/relcon"))
     parser.add_argument("--only", default=",".join(NAMES), help="contenders, comma-separated")
-    parser.add_argument("--families", default="in_corpus,few_shot,across,ablations", help="comma-separated")
+    parser.add_argument("--families", default="in_corpus,few_shot,across,gait,ablations", help="comma-separated")
     parser.add_argument("--sets", default="", help="sets, comma-separated; they are also what is pretrained on")
     parser.add_argument("--folds", default=",".join(map(str, range(FOLDS))))
+    parser.add_argument("--gait-folds", default="0", help="whose encoders; several are averaged")
     parser.add_argument("--ablation-folds", default=",".join(map(str, CHOOSING)))
     parser.add_argument("--ablations", default="", help="names of some ablations; default all")
     parser.add_argument(
@@ -108,37 +115,28 @@ def run_all(bench: Bench, contenders: Sequence[Contender], families: tuple[str, 
     """Do all jobs; what fails is returned by name and does not keep the others from being done."""
     jobs = [job for c in contenders for job in jobs_of(bench, c, families)]
     # Several contenders share a distance: all are trained before any encoder is.
-    distances = {(repr(job.contender.distance), job.place): job for job in jobs if job.contender.distance is not None}
-    failed: list[str] = []
-    for stage in (list(distances.values()), jobs):
-        work = [(bench, job, stage is not jobs) for job in stage]
-        failed += in_turn(work) if processes == 1 else at_once(work, processes)
-    return failed
+    distances = {(repr(j.contender.distance), j.place): j for j in jobs if j.contender.distance is not None}
+    first = [DistanceJob(job.contender, job.place) for job in distances.values()]
+    return run_jobs(bench, first, processes) + run_jobs(bench, jobs, processes)
 
 
-Work = tuple[Bench, Job, bool]
+AnyJob = DistanceJob | Job | GaitJob
 
 
-def in_turn(work: Sequence[Work]) -> list[str]:
-    """One job after another, here."""
-    return [fault for item in work if (fault := do(*item))]
-
-
-def at_once(work: Sequence[Work], processes: int) -> list[str]:
-    """Several jobs at a time, each in a process with one thread."""
+def run_jobs(bench: Bench, jobs: Sequence[AnyJob], processes: int) -> list[str]:
+    """Do jobs, here in turn or several at a time in processes with one thread each; returns what went wrong."""
+    if processes == 1:
+        return [fault for job in jobs if (fault := do(bench, job))]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        running = [pool.submit(do, *item) for item in work]
+        running = [pool.submit(do, bench, job) for job in jobs]
         return [fault for future in as_completed(running) if (fault := future.result())]
 
 
-def do(bench: Bench, job: Job, distance_only: bool) -> str:
+def do(bench: Bench, job: AnyJob) -> str:
     """Do one job; returns what went wrong, or nothing."""
     try:
-        if distance_only and job.contender.distance is not None:
-            trained_distance(bench, job.contender.distance, job.place)
-        else:
-            job.run(bench)
+        job.run(bench)
     except Exception as error:
         traceback.print_exc()
         return f"{job.contender.title} {job.place}: {error}"

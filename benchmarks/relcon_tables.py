@@ -9,8 +9,9 @@ import numpy as np
 from har_sets import Opened, pooled, short, signed
 from kinelet.evaluate.compare import mean_difference
 from kinelet.evaluate.result import Result
-from relcon_bench import Bench, families_of
+from relcon_bench import Bench
 from relcon_contenders import Contender
+from relcon_judge import families_of
 
 METRIC = "macro_f1"
 Table = dict[str, dict[str, Result]]  # contender, set -> result
