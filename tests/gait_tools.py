@@ -16,7 +16,7 @@ def feet(stride_s: float, swing_s: float, n: int, start_s: float = 0.0) -> tuple
 
 
 def steps_signal(step_s: float, duration_s: float, rate_hz: float, seed: int = 0, limp: float = 0.0) -> np.ndarray:
-    """Acceleration ``(time, 3)`` in g, turned somehow: a burst each step (every second weaker by ``limp``) and noise."""
+    """Acceleration ``(time, 3)`` in g: bursts at each step (every second weaker by ``limp``), noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(duration_s * rate_hz)) / rate_hz
     beat = 0.25 * np.cos(2 * np.pi * t / step_s) + 0.12 * np.cos(4 * np.pi * t / step_s + 0.7)

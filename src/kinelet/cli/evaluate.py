@@ -14,7 +14,9 @@ def evaluate(
         list[str] | None, typer.Argument(help="Further options as key=value, for example purity=0.8.")
     ] = None,
     corpus: Annotated[Path | None, typer.Option(help="Corpus with labels.")] = None,
-    protocol: Annotated[str, typer.Option(help="See kinelet list protocols.")] = "linear_probe",
+    protocol: Annotated[
+        str, typer.Option(help="See kinelet list protocols; gait for gait numbers of whole walks.")
+    ] = "linear_probe",
     track: Annotated[str, typer.Option(help="Annotations to predict.")] = "activity",
     split: Annotated[str, typer.Option(help="auto, kfold, loso, official or unseen.")] = "auto",
     folds: Annotated[int, typer.Option(help="Folds of people.")] = 5,
@@ -38,6 +40,11 @@ def evaluate(
 
     if corpus is None:
         raise BadOptionError("no corpus given", remedy="Add --corpus DIR with labelled recordings")
+    if protocol == "gait":
+        from kinelet.cli.gait import evaluate_gait
+
+        evaluate_gait(run, corpus, overrides or (), folds=folds, hop_s=hop_s, refit=refit, json=json)
+        return
     given = {
         "protocol": protocol,
         "track": track,

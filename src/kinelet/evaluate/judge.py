@@ -99,7 +99,7 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
     same = None if protocol.name in ("linear_probe", "ridge") else protocol
     fresh = fresh_like(encoder)
     results += [run_baseline(b, task, splits, fresh=fresh, seed=config.seed, protocol=same) for b in config.baselines]
-    _save(folder / "evaluation" / _plain(f"{task.name}-{config.track}-{config.protocol}"), results)
+    save_results(folder / "evaluation" / plain_name(f"{task.name}-{config.track}-{config.protocol}"), results)
     return results
 
 
@@ -161,13 +161,15 @@ def _refit(folder: Path, windows: Windows, progress: Progress) -> Any:
     return fold_pretrainer([unlabelled], folder / "folds", recipe, progress=progress)
 
 
-def _save(folder: Path, results: Sequence[Result]) -> None:
+def save_results(folder: Path, results: Sequence[Result]) -> None:
+    """Write results on the same windows as numbered files, in place of those that are there."""
     if folder.exists():
         for old in folder.glob("*.json"):
             old.unlink()
     for i, result in enumerate(results):
-        result.save(folder / f"{i:02d}-{_plain(result.encoder)}.json")
+        result.save(folder / f"{i:02d}-{plain_name(result.encoder)}.json")
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name for a file: letters, digits, dot, dash and underscore only."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_")

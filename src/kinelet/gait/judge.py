@@ -15,7 +15,7 @@ from kinelet.encoders.base import Encoder
 from kinelet.errors import BadOptionError
 from kinelet.evaluate.baselines import fresh_like, small_encoder, untrained
 from kinelet.evaluate.features import hand_crafted
-from kinelet.evaluate.honesty import card_note, refuse_seen
+from kinelet.evaluate.honesty import card_note, refuse_seen, seen
 from kinelet.evaluate.protocol import Protocol
 from kinelet.evaluate.registry import get_protocol
 from kinelet.evaluate.regression import Constant, RidgeProbe
@@ -75,14 +75,17 @@ class Contender:
 def gait_results(
     encoders: Encoders, walks: Walks, config: GaitConfig | None = None, *, progress: Progress = silent
 ) -> list[Result]:
-    """Judge encoders and baselines on every target of the walks.
+    """Judge encoders and baselines on every target of the walks, all by the same splits of people.
+
+    Whole people are held out, in folds. Where an encoder was pretrained on some of the people, the heads learn from
+    those and are judged on the others.
 
     Args:
         encoders: Name to encoder, all with the spec of the walks; several of one name (folds, seeds) are draws, over
             which metrics are averaged.
         walks: From :func:`kinelet.gait.walks.cut_walks`.
         config: How.
-        progress: Told about results.
+        progress: Told how many percent of the targets are done.
 
     Returns:
         A result for each target, contender and head, in that order; ``encoder`` names the contender, ``protocol`` the
@@ -90,20 +93,36 @@ def gait_results(
         More metrics than a result's own are in :func:`kinelet.gait.agreement.agreement`.
 
     Raises:
-        SeenSubjectError: if an encoder was pretrained on one of the people.
+        SeenSubjectError: if an encoder was pretrained on all of the people.
         SpecMismatchError: if an encoder expects another signal than the walks have.
         BadOptionError: if there is no such target, head or baseline, or only one person walks.
     """
     config = config or GaitConfig()
     contenders = _contenders(encoders, walks, config)
     out: list[Result] = []
-    for target in _learnable(config.targets or walks.targets, walks):
+    learnt = _learnable(config.targets or walks.targets, walks)
+    for done, target in enumerate(learnt):
+        progress(100 * done // len(learnt), target)
+        splits = _splits(contenders, walks.task(target, contenders[0].draws[0]), config)
         for contender in contenders:
             for head in contender.heads(target):
-                out += _judge(contender, head, walks, target, config)
-                progress(len(out), f"{walks.name}: {target}")
+                out += _judge(contender, head, walks, target, splits)
+    progress(100)
     wanted = config.targets or walks.targets
     return [r for r in out if r.task.rsplit(": ", 1)[1] in wanted]
+
+
+def _splits(contenders: Sequence[Contender], task: Task, config: GaitConfig) -> tuple[Split, ...]:
+    """The same for all: learn from people that an encoder knows and be judged on the others, if it knows some."""
+    encoders = [encoder for contender in contenders for encoder in contender.encoders]
+    known = {s for encoder in encoders for s in seen(encoder, task, task.people)}
+    new = tuple(s for s in task.people if s not in known)
+    if known and new:
+        return (Split(tuple(sorted(known)), new, name="unseen"),)
+    splits = splits_of(task, config.folds, config.seed)
+    for encoder in encoders:
+        refuse_seen(encoder, task, splits)
+    return splits
 
 
 def ridge() -> RidgeProbe:
@@ -135,11 +154,8 @@ def _learnable(targets: Sequence[str], walks: Walks) -> list[str]:
     return list(dict.fromkeys("cadence" if t == "steps" else t for t in targets))
 
 
-def _judge(contender: Contender, head: Protocol, walks: Walks, target: str, config: GaitConfig) -> list[Result]:
+def _judge(contender: Contender, head: Protocol, walks: Walks, target: str, splits: Sequence[Split]) -> list[Result]:
     task = walks.task(target, contender.draws[0])
-    splits = splits_of(task, config.folds, config.seed)
-    for encoder in contender.encoders:
-        refuse_seen(encoder, task, splits)
     if head.name == "mlp_probe" and len(task.people) < 3:
         return []  # it stops on people held out of training, and there is one to learn from
     results = [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -35,6 +35,7 @@ class Walks:
         changes: What adapting the recordings to the spec changed, in words.
         left_out: Bouts that are too short.
         origins: Names that the data go by, for the check that nobody is judged on whom they learnt from.
+        identities: Person to every name that they go by, where a corpus knows them.
         site: Body site of the sensor, where all recordings agree.
     """
 
@@ -47,6 +48,7 @@ class Walks:
     changes: tuple[str, ...] = ()
     left_out: int = 0
     origins: tuple[str, ...] = ()
+    identities: Mapping[str, frozenset[str]] = field(default_factory=dict)
     site: str | None = None
 
     @property
@@ -108,6 +110,7 @@ class Walks:
             spec=self.spec,
             recording=keep,
             origins=self.origins,
+            identities=tuple(self.identities[s] for s in self.subjects) if self.identities else (),
             name=f"{self.name}: {target}",
         )
 
@@ -121,6 +124,7 @@ def cut_walks(
     shortest_s: float = SHORTEST_S,
     system: str = "",
     origins: Sequence[str] = (),
+    identities: Mapping[str, frozenset[str]] | None = None,
 ) -> Walks:
     """Adapt recordings to a spec and cut their walking bouts into windows.
 
@@ -133,6 +137,7 @@ def cut_walks(
         shortest_s: Bouts whose longest stretch without a gap is shorter are left out.
         system: See :func:`kinelet.gait.bouts.walking_bouts`.
         origins: Names that the data go by; by default the ``dataset`` of the recordings.
+        identities: Person to every name that they go by; see :meth:`kinelet.corpus.corpus.Corpus.identities`.
 
     Raises:
         BadOptionError: if the spec has no window length, or no bout holds a window.
@@ -177,6 +182,7 @@ def cut_walks(
         changes=tuple(made),
         left_out=left_out,
         origins=tuple(origins) or tuple(named),
+        identities=identities or {},
         site=next(iter(sites)) if len(sites) == 1 else None,
     )
 

@@ -40,6 +40,12 @@ def sections(results: Sequence[Result]) -> list[Section]:
         picture = plots.confusion(first.confusion, first.classes)
         caption = f"Rows: what people did. Columns: what {first.encoder} called it. Shares of each row, all people."
         out.append(Section("What is taken for what", html.figure(picture, caption)))
+    else:
+        from kinelet.report.gait import bland_altman
+
+        caption = "One point a prediction, one colour a person. Bias and 95 % limits of agreement with their intervals."
+        picture = html.figure(bland_altman(first), caption)
+        out.append(Section("Where it differs from the reference", picture))
     notes = list(dict.fromkeys(n for r in results for n in r.notes))
     if notes:
         out.append(Section("Remarks", "".join(html.paragraph(n) for n in notes)))

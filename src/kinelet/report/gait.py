@@ -12,8 +12,9 @@ from kinelet.evaluate.result import Result
 from kinelet.evaluate.statistics import Estimate
 from kinelet.gait.agreement import agreement
 from kinelet.gait.events import UNITS
-from kinelet.report.plots import INK, PALETTE, SOFT, STYLE, WARM, svg
+from kinelet.report.plots import INK, PALETTE, SOFT, STYLE, WARM, as_svg
 
+BRIEF = ("mae", "r", "r_within", "icc")
 COLUMNS = {
     "mae": "MAE",
     "rmse": "RMSE",
@@ -36,14 +37,14 @@ def target_of(result: Result) -> str:
     return result.task.rsplit(": ", 1)[-1]
 
 
-def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """A row a result: contender, head, and every metric with its interval over people."""
-    return [(r.encoder, r.protocol, *_cells(r)) for r in results]
+def rows(results: Sequence[Result], metrics: Sequence[str] = tuple(COLUMNS)) -> list[tuple[str, ...]]:
+    """A row a result: contender, head, metrics with their intervals over people, and limits of agreement."""
+    return [(r.encoder, r.protocol, *_cells(r, metrics)) for r in results]
 
 
-def columns() -> tuple[str, ...]:
+def columns(metrics: Sequence[str] = tuple(COLUMNS)) -> tuple[str, ...]:
     """Heads of the columns of :func:`rows`."""
-    return ("representation", "head", *COLUMNS.values(), "limits of agreement")
+    return ("representation", "head", *(COLUMNS[m] for m in metrics), "limits of agreement")
 
 
 def markdown(results: Sequence[Result]) -> str:
@@ -85,7 +86,7 @@ def bland_altman(result: Result) -> str:
         ax.set_title(f"{result.task}: {result.encoder}, {result.protocol}", size=10, color=INK)
         if len(result.subjects) <= len(PALETTE):
             ax.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        return svg(fig)
+        return as_svg(fig)
 
 
 def _line(ax: plt.Axes, e: Estimate, style: str) -> None:
@@ -95,9 +96,9 @@ def _line(ax: plt.Axes, e: Estimate, style: str) -> None:
         ax.axhspan(e.lo, e.hi, color=WARM, alpha=0.1, lw=0)
 
 
-def _cells(result: Result) -> list[str]:
+def _cells(result: Result, metrics: Sequence[str]) -> list[str]:
     found, digits = agreement(result), _digits(result)
-    cells = [_cell(found[m], digits if m in ("mae", "rmse", "bias") else 2) for m in COLUMNS]
+    cells = [_cell(found[m], digits if m in ("mae", "rmse", "bias") else 2) for m in metrics]
     low, high = found["loa_low"].value, found["loa_high"].value
     return [*cells, f"{_number(low, digits)} to {_number(high, digits)}"]
 
