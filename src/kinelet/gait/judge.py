@@ -103,7 +103,7 @@ def gait_results(
     learnt = _learnable(config.targets or walks.targets, walks)
     for done, target in enumerate(learnt):
         progress(100 * done // len(learnt), target)
-        splits = _splits(contenders, walks.task(target, contenders[0].draws[0]), config)
+        splits = _splits(contenders, walks.task(target, _nothing(walks)), config)
         for contender in contenders:
             for head in contender.heads(target):
                 out += _judge(contender, head, walks, target, splits)
