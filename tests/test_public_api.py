@@ -108,7 +108,7 @@ AUGMENTATIONS = (
 )
 
 
-@pytest.mark.parametrize("name", ["info_nce", "nt_xent", "masked_mse", *AUGMENTATIONS])
+@pytest.mark.parametrize("name", ["info_nce", "nt_xent", "masked_mse", "relative_contrastive", *AUGMENTATIONS])
 def test_the_mathematics_is_under_functional(name: str) -> None:
     assert callable(getattr(kl.functional, name))
 
