@@ -12,7 +12,7 @@ from kinelet.evaluate.result import Result
 from kinelet.evaluate.statistics import Estimate
 from kinelet.gait.agreement import agreement
 from kinelet.gait.events import UNITS
-from kinelet.report.plots import INK, PALETTE, SOFT, STYLE, WARM, as_svg
+from kinelet.report.plots import INK, PALETTE, SOFT, STYLE, WARM, svg
 
 BRIEF = ("mae", "r", "r_within", "icc")
 COLUMNS = {
@@ -86,7 +86,7 @@ def bland_altman(result: Result) -> str:
         ax.set_title(f"{result.task}: {result.encoder}, {result.protocol}", size=10, color=INK)
         if len(result.subjects) <= len(PALETTE):
             ax.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        return as_svg(fig)
+        return svg(fig)
 
 
 def _line(ax: plt.Axes, e: Estimate, style: str) -> None:

@@ -59,7 +59,7 @@ def forest(bars: Sequence[Bar], label: str, *, zero: bool = False) -> str:
         if zero:
             ax.axvline(0, color=WARM, lw=1, ls="--")
         ax.set_xlabel(label)
-        return as_svg(fig)
+        return svg(fig)
 
 
 def dumbbell(
@@ -77,7 +77,7 @@ def dumbbell(
         ax.set_yticks(range(len(order)), [people[i] for i in order])
         ax.set_xlabel(label)
         ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=2)
-        return as_svg(fig)
+        return svg(fig)
 
 
 def confusion(counts: npt.ArrayLike, classes: Sequence[str]) -> str:
@@ -104,7 +104,7 @@ def confusion(counts: npt.ArrayLike, classes: Sequence[str]) -> str:
         ax.set_yticks(range(len(classes)), classes)
         ax.set_xlabel("called")
         ax.set_ylabel("is")
-        return as_svg(fig)
+        return svg(fig)
 
 
 def windows(examples: Mapping[str, npt.NDArray[np.float32]], rate_hz: float, channels: Sequence[str]) -> str:
@@ -123,7 +123,7 @@ def windows(examples: Mapping[str, npt.NDArray[np.float32]], rate_hz: float, cha
             ax.set_title(name, size=9)
         axes[0, 0].legend(frameon=False, fontsize=6, ncols=3, loc="lower left", handlelength=1)
         fig.supxlabel("seconds", size=9)
-        return as_svg(fig)
+        return svg(fig)
 
 
 def embedding_map(points: npt.ArrayLike, groups: Sequence[str], names: Sequence[str]) -> str:
@@ -137,7 +137,7 @@ def embedding_map(points: npt.ArrayLike, groups: Sequence[str], names: Sequence[
         ax.set_xticks([])
         ax.set_yticks([])
         ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        return as_svg(fig)
+        return svg(fig)
 
 
 def curves(steps: npt.ArrayLike, series: Mapping[str, npt.ArrayLike]) -> str:
@@ -149,10 +149,10 @@ def curves(steps: npt.ArrayLike, series: Mapping[str, npt.ArrayLike]) -> str:
             ax.set_title(name, size=9)
             ax.set_xlabel("step", size=8)
         fig.tight_layout()
-        return as_svg(fig)
+        return svg(fig)
 
 
-def as_svg(fig: Any) -> str:
+def svg(fig: Any) -> str:
     """A figure as SVG text that can stand inside a page; the figure is closed."""
     buffer = io.StringIO()
     fig.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
@@ -161,11 +161,11 @@ def as_svg(fig: Any) -> str:
     return _plain(text[text.index("<svg") :])
 
 
-def _plain(svg: str) -> str:
+def _plain(text: str) -> str:
     """Leave out what a picture inside a page does not need: metadata, namespaces, names of groups.
 
     Two pictures on one page would otherwise repeat the same names, and the namespaces are web addresses.
     """
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
-    return re.sub(r'<g id="[^"]*"', "<g", svg)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
+    return re.sub(r'<g id="[^"]*"', "<g", text)
