@@ -1,11 +1,13 @@
 """The mathematics without state: losses and augmentations, tensors in, tensors out, randomness by generator."""
 
+from kinelet.functional.attention import sparsemax
 from kinelet.functional.augment import PRESETS, Compose, augmentations
 from kinelet.functional.augment_amplitude import jitter, magnitude_warp, negate, scale
 from kinelet.functional.augment_axes import rotate, shuffle_axes
 from kinelet.functional.augment_mask import frequency_mask, time_mask
 from kinelet.functional.augment_time import crop, crop_resize, permute, reverse, time_warp
 from kinelet.functional.losses import info_nce, masked_mse, nt_xent
+from kinelet.functional.motif import motif_distance, motif_rebuild
 from kinelet.functional.ranking import relative_contrastive
 
 __all__ = [
@@ -19,6 +21,8 @@ __all__ = [
     "jitter",
     "magnitude_warp",
     "masked_mse",
+    "motif_distance",
+    "motif_rebuild",
     "negate",
     "nt_xent",
     "permute",
@@ -27,6 +31,7 @@ __all__ = [
     "rotate",
     "scale",
     "shuffle_axes",
+    "sparsemax",
     "time_mask",
     "time_warp",
 ]

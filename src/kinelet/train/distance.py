@@ -71,9 +71,8 @@ def train_distance(
     return network
 
 
-def _set_aside(views: Sequence[Windows], method: Method, config: Any, seed: int) -> tuple[list[Windows], Judge | None]:
+def _set_aside(views: Sequence[Windows], rule: Validation | None, seed: int) -> tuple[list[Windows], Judge | None]:
     """Windows to train on, and a judge that scores on the others'."""
-    rule = method.validation(config)
     if rule is None:
         return list(views), None
     fit, batches = [], []

@@ -1,0 +1,1 @@
+"""Distances between windows: the learned motif distance of RelCon, Euclid, dynamic time warping."""

@@ -1,0 +1,110 @@
+"""What every distance between windows is, and opening one by name or folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from kinelet.distances.io import distance_hash, load_distance
+from kinelet.distances.network import MotifNetwork
+from kinelet.distances.simple import DTW, Euclid
+from kinelet.errors import BadOptionError
+from kinelet.functional.motif import motif_distance
+from kinelet.signal.spec import SignalSpec
+
+NAMES = {"euclid": Euclid, "dtw": DTW}
+
+
+class Distance(Protocol):
+    """Something that says how far windows are from each other; not necessarily symmetric.
+
+    Attributes:
+        subjects: People that it was learnt from, as cards name them.
+    """
+
+    subjects: tuple[str, ...]
+
+    def pairs(self, x: Tensor, anchor: Tensor, candidate: Tensor) -> Tensor:
+        """Distances of pairs of windows, without gradient.
+
+        Args:
+            x: Windows ``(M, channel, time)``.
+            anchor: Rows of ``x``, int64 ``(P,)``.
+            candidate: Rows of ``x``, int64 ``(P,)``.
+
+        Returns:
+            float32 ``(P,)``.
+        """
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Plain facts for a card: kind, options, hash of the weights."""
+        ...
+
+
+class MotifDistance(nn.Module):
+    """A motif network as a distance.
+
+    Args:
+        net: The network.
+        digest: Hash of its weights on disk.
+        options: Options of :func:`~kinelet.functional.motif_distance`.
+    """
+
+    def __init__(self, net: MotifNetwork, digest: str = "", **options: Any) -> None:
+        super().__init__()
+        self.net, self.digest, self.options = net.requires_grad_(False).eval(), digest, options
+        self.subjects = tuple(net.card.get("pretrain_subjects", ()))
+
+    def pairs(self, x: Tensor, anchor: Tensor, candidate: Tensor) -> Tensor:
+        """See :meth:`Distance.pairs`."""
+        return motif_distance(self.net, x, x, pairs=torch.stack([anchor, candidate], dim=1), **self.options)
+
+    def describe(self) -> dict[str, Any]:
+        """See :meth:`Distance.describe`."""
+        facts = {"kind": "motif", "config": self.net.config.model_dump(mode="json"), "sha256": self.digest}
+        return facts | {"used_with": dict(self.options)}
+
+
+def open_distance(name: str | Path, spec: SignalSpec, **options: Any) -> Distance:
+    """Open a distance for windows of ``spec``.
+
+    Args:
+        name: ``euclid``, ``dtw``, the folder of a saved distance, or a run directory that holds one.
+        spec: Signal of the windows, with their length.
+        options: Of the distance: of :class:`~kinelet.distances.simple.Euclid` or
+            :class:`~kinelet.distances.simple.DTW`, or of :func:`~kinelet.functional.motif_distance`.
+
+    Raises:
+        BadOptionError: on an unknown name or option.
+        SpecMismatchError: if the distance is for another rate, unit, channels or length.
+    """
+    folder = find_distance(name)
+    if folder is None:
+        try:
+            named: Distance = NAMES[str(name)](**options)
+            return named
+        except TypeError as error:
+            raise BadOptionError(f"distance {name}: {error}", where="distance options") from None
+    net = load_distance(folder)
+    net.spec.require(spec, where=f"distance {folder}")
+    return MotifDistance(net, distance_hash(folder), **options)
+
+
+def find_distance(name: str | Path) -> Path | None:
+    """Folder of a learned distance, or ``None`` for a name.
+
+    Raises:
+        BadOptionError: if it is neither.
+    """
+    for folder in (Path(name), Path(name) / "model", Path(name) / "distance" / "model"):
+        if (folder / "config.json").is_file():
+            return folder
+    if str(name) in NAMES:
+        return None
+    raise BadOptionError(
+        f"no distance {str(name)!r}", remedy=f"Give one of {', '.join(NAMES)}, or the folder of a trained distance"
+    )
