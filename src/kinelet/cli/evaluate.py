@@ -18,9 +18,11 @@ def evaluate(
         str, typer.Option(help="See kinelet list protocols; gait for gait numbers of whole walks.")
     ] = "linear_probe",
     track: Annotated[str, typer.Option(help="Annotations to predict.")] = "activity",
-    split: Annotated[str, typer.Option(help="auto, kfold, loso, official or unseen.")] = "auto",
-    folds: Annotated[int, typer.Option(help="Folds of people.")] = 5,
-    hop_s: Annotated[float | None, typer.Option(help="Hop in seconds; default no overlap.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="auto, kfold, loso, official or unseen; default auto or the benchmark's.")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds of people; default 5 or the benchmark's.")] = None,
+    hop_s: Annotated[float | None, typer.Option(help="Hop in seconds; default no overlap or the benchmark's.")] = None,
     baselines: Annotated[
         str, typer.Option(help="Baselines to judge beside it, comma-separated; see kinelet list baselines.")
     ] = "random,hand_linear,hand_boosting,scratch",
@@ -35,6 +37,7 @@ def evaluate(
     from kinelet.corpus.corpus import Corpus
     from kinelet.errors import BadOptionError
     from kinelet.evaluate.judge import JudgeConfig, judge
+    from kinelet.evaluate.presets import context, settle
     from kinelet.progress import progress_bar
     from kinelet.report.evaluation import NAMES, differences
 
@@ -43,7 +46,7 @@ def evaluate(
     if protocol == "gait":
         from kinelet.cli.gait import evaluate_gait
 
-        evaluate_gait(run, corpus, overrides or (), folds=folds, hop_s=hop_s, refit=refit, json=json)
+        evaluate_gait(run, corpus, overrides or (), folds=folds or 5, hop_s=hop_s, refit=refit, json=json)
         return
     given = {
         "protocol": protocol,
@@ -54,12 +57,14 @@ def evaluate(
         "baselines": [b for b in baselines.split(",") if b and b != "none"],
         "refit": refit,
     }
-    config = validate(JudgeConfig, apply_overrides(given, overrides or ()), where="options")
-    total, unit = folds, "folds"
+    named = {key: value for key, value in given.items() if value is not None}
+    opened = Corpus.open(corpus)
+    config = settle(validate(JudgeConfig, apply_overrides(named, overrides or ()), where="options"), opened)
+    total, unit = len(opened.subjects) if config.split == "loso" else config.folds, "folds"
     if refit and (run / "config.yaml").exists():
-        total, unit = folds * int(load_yaml(run / "config.yaml")["train"]["steps"]), "steps"
+        total, unit = total * int(load_yaml(run / "config.yaml")["train"]["steps"]), "steps"
     with progress_bar("evaluate", total, unit=unit) as progress:
-        results = judge(run, Corpus.open(corpus), config, progress=progress)
+        results = judge(run, opened, config, progress=progress)
     if json:
         output.as_json([r.to_dict() for r in results])
         return
@@ -67,5 +72,7 @@ def evaluate(
     rows = [(r.encoder, r.protocol, *(str(r.estimates[m]) for m in metrics)) for r in results]
     output.table(f"{corpus}: {protocol}", ("representation", "learner", *(NAMES.get(m, m) for m in metrics)), rows)
     for line in differences(results):
+        print(line)
+    for line in context(config, opened, results[0]):
         print(line)
     print(f"kept under {run / 'evaluation'}; kinelet report {run} tells it on a page")

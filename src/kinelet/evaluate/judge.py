@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
-from kinelet.config import FrozenModel, load_yaml, validate
+from kinelet.config import FrozenModel, dump_yaml, load_yaml, validate
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.splits import Split, kfold, leave_one_subject_out, official
 from kinelet.corpus.windows import Placement, Windows
 from kinelet.deploy.loading import load
 from kinelet.encoders.base import Encoder
-from kinelet.errors import BadOptionError
+from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.evaluate.baselines import fresh_like, run_baseline
 from kinelet.evaluate.honesty import seen
+from kinelet.evaluate.presets import context, settle
 from kinelet.evaluate.registry import get_protocol
 from kinelet.evaluate.result import Result
 from kinelet.evaluate.run import evaluate, evaluate_crossfit
 from kinelet.evaluate.task import Task
 from kinelet.progress import Progress, silent
 
+SPLITS = "splits.yaml"
+
 
 class JudgeConfig(FrozenModel):
     """How a run is judged.
+
+    A protocol that is a published benchmark (see :mod:`kinelet.evaluate.benchmarks`) says itself which site, windows,
+    classes and splits a data set is judged with; what is given here goes before that.
 
     Attributes:
         protocol: Name of the protocol; see ``kinelet list protocols``.
@@ -36,6 +43,8 @@ class JudgeConfig(FrozenModel):
         hop_s: Hop in seconds; ``None`` for windows that do not overlap.
         placement: How windows are laid; see :meth:`kinelet.corpus.corpus.Corpus.windows`.
         purity: Share of a window that its label must cover.
+        site: Recordings of this body site only; ``None`` for all.
+        classes: Labels that count; ``None`` for all of the track.
         split: ``kfold``, ``loso`` (leave one subject out), ``official``, or ``unseen``: learn from the people the
             encoder was pretrained on, be judged on the others. ``auto`` is ``kfold`` for an encoder that knows nobody
             of the corpus or with ``refit``, else ``unseen``.
@@ -52,6 +61,8 @@ class JudgeConfig(FrozenModel):
     hop_s: float | None = Field(default=None, gt=0)
     placement: Placement = "grid"
     purity: float = Field(default=0.5, gt=0, le=1)
+    site: str | None = None
+    classes: tuple[str, ...] | None = None
     split: Literal["auto", "kfold", "loso", "official", "unseen"] = "auto"
     folds: int = Field(default=5, ge=2)
     seed: int = 0
@@ -77,15 +88,8 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
     """
     folder = Path(run)
     encoder = load(folder)
-    windows = corpus.windows(
-        config.window_s or encoder.spec.window_s or 5.0,
-        config.hop_s,
-        track=config.track,
-        placement=config.placement,
-        purity=config.purity,
-        channels=encoder.spec.channels,
-    )
-    _require_track(corpus, config.track)
+    config = settle(config, corpus)
+    windows = _cut(corpus, encoder, config)
     kind: Literal["classes", "values"] = "classes" if windows.classes else "values"
     task = Task.from_windows(windows, target=kind, name=corpus.path.name)
     splits = choose_splits(encoder, task, corpus, config)
@@ -96,11 +100,37 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
         results = [evaluate_crossfit(protocol, pretrain, task, splits, name=name)]
     else:
         results = [evaluate(protocol, encoder, task, splits, name=name, progress=progress)]
+    results[0] = replace(results[0], notes=(*results[0].notes, *context(config, corpus, results[0])))
     same = None if protocol.name in ("linear_probe", "ridge") else protocol
     fresh = fresh_like(encoder)
     results += [run_baseline(b, task, splits, fresh=fresh, seed=config.seed, protocol=same) for b in config.baselines]
-    save_results(folder / "evaluation" / plain_name(f"{task.name}-{config.track}-{config.protocol}"), results)
+    place = folder / "evaluation" / plain_name(f"{task.name}-{config.track}-{config.protocol}")
+    save_results(place, results)
+    folds = [{"name": s.name, "train": list(s.train), "test": list(s.test)} for s in splits]
+    dump_yaml({"config": config.model_dump(mode="json"), "splits": folds}, place / SPLITS)
     return results
+
+
+def _cut(corpus: Corpus, encoder: Encoder, config: JudgeConfig) -> Windows:
+    """Labelled windows as the options say, in the encoder's rate and channels."""
+    _require_track(corpus, config.track)
+    part = corpus.select(site=config.site) if config.site else corpus
+    windows = part.windows(
+        config.window_s or encoder.spec.window_s or 5.0,
+        config.hop_s,
+        track=config.track,
+        placement=config.placement,
+        purity=config.purity,
+        classes=config.classes,
+        channels=encoder.spec.channels,
+    )
+    if windows.spec.rate_hz != encoder.spec.rate_hz:
+        raise SpecMismatchError(
+            f"holds {windows.spec.rate_hz:g} Hz, and the encoder expects {encoder.spec.rate_hz:g} Hz",
+            where=str(corpus.path),
+            remedy=f"Build it again with kinelet corpus build … --rate {encoder.spec.rate_hz:g}",
+        )
+    return windows
 
 
 def _require_track(corpus: Corpus, track: str) -> None:

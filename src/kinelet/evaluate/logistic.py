@@ -46,10 +46,11 @@ class Scaler:
 
 @dataclass(frozen=True)
 class Logistic:
-    """A fitted model: ``coef (dim, class)``, ``intercept (class,)``."""
+    """A fitted model: ``coef (dim, class)``, ``intercept (class,)``, and whether the iteration came to its end."""
 
     coef: FloatArray
     intercept: FloatArray
+    converged: bool = True
 
     def scores(self, x: FloatArray) -> FloatArray:
         """Log-odds up to a constant, ``(n, class)``."""
@@ -92,8 +93,8 @@ def fit_path(
     problem = _Problem.make(x, y, n_classes, balanced)
     start = np.zeros((problem.rotated.shape[1] + 1, n_classes))
     for strength in strengths:
-        start = problem.solve(1 / (strength * len(x)), start, max_iter, tolerance)
-        yield problem.model(start)
+        start, converged = problem.solve(1 / (strength * len(x)), start, max_iter, tolerance)
+        yield problem.model(start, converged)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class _Problem:
         weight = class_weights(y, n_classes, balanced) / np.float32(len(y))
         return cls(x @ axes, axes, power, y, present, weight)
 
-    def solve(self, penalty: float, start: Array, max_iter: int, tolerance: float) -> Array:
+    def solve(self, penalty: float, start: Array, max_iter: int, tolerance: float) -> tuple[Array, bool]:
         """Minimise from ``start`` ``(rank + 1, class)``, coefficients in the principal axes and intercepts last."""
         step = 1 / np.sqrt(np.append(self.power / 2 + penalty, 0.5))[:, None]
         scaled_penalty = np.append(np.full(len(self.power), penalty), 0.0)[:, None] * step**2
@@ -126,7 +127,7 @@ class _Problem:
 
         options = {"maxiter": max_iter, "ftol": 1e-8, "gtol": tolerance, "maxcor": 10}
         solution = minimize(objective, (start / step).ravel(), jac=True, method="L-BFGS-B", options=options)
-        return np.asarray(solution.x.reshape(start.shape) * step)
+        return np.asarray(solution.x.reshape(start.shape) * step), bool(solution.success)
 
     def _loss(self, scores: FloatArray) -> tuple[float, FloatArray]:
         """Weighted cross-entropy of ``(n, class)`` scores and its gradient with respect to them."""
@@ -140,9 +141,9 @@ class _Problem:
         probability[rows, self.y] -= 1
         return loss, probability * self.weight[:, None]
 
-    def model(self, v: Array) -> Logistic:
+    def model(self, v: Array, converged: bool) -> Logistic:
         intercept = np.where(self.present, v[-1], -1e9)
-        return Logistic((self.axes @ v[:-1]).astype(np.float32), intercept.astype(np.float32))
+        return Logistic((self.axes @ v[:-1]).astype(np.float32), intercept.astype(np.float32), converged)
 
 
 def _principal_axes(x: FloatArray) -> tuple[Array, FloatArray]:

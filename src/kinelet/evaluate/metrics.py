@@ -58,6 +58,17 @@ def accuracy(counts: Array) -> Array:
         return np.asarray(np.einsum("...ii->...", counts) / counts.sum((-2, -1)))
 
 
+def kappa(counts: Array) -> Array:
+    """Cohen's kappa, agreement beyond what the two margins alone would give; ``(..., class, class) -> (...)``.
+
+    Source: Cohen, *Educational and Psychological Measurement* 20(1), 1960.
+    """
+    total = counts.sum((-2, -1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        by_chance = (counts.sum(-1) * counts.sum(-2)).sum(-1) / total**2
+        return np.asarray(np.where(by_chance < 1, (accuracy(counts) - by_chance) / (1 - by_chance), np.nan))
+
+
 def moments(
     truth: npt.NDArray[Any], predicted: npt.NDArray[Any], subject: npt.NDArray[Any], n_subjects: int, centre: float
 ) -> Array:
@@ -119,7 +130,7 @@ def icc(sums: Array) -> Array:
 METRICS: Mapping[Kind, Mapping[str, Metric]] = MappingProxyType(
     {
         "classes": MappingProxyType(
-            {"macro_f1": macro_f1, "balanced_accuracy": balanced_accuracy, "accuracy": accuracy}
+            {"macro_f1": macro_f1, "balanced_accuracy": balanced_accuracy, "accuracy": accuracy, "kappa": kappa}
         ),
         "values": MappingProxyType({"mae": mae, "rmse": rmse, "r": pearson_r, "icc": icc}),
     }

@@ -28,6 +28,7 @@ class LinearProbe(Protocol):
         strengths: Values of ``C`` to choose from, increasing.
         class_weight: ``balanced`` weighs classes equally, ``none`` windows equally.
         inner_folds: Folds of training people for choosing ``C``.
+        max_iter: Iterations after which a fit is given up; the report of progress says so.
     """
 
     name: ClassVar[str] = "linear_probe"
@@ -35,14 +36,18 @@ class LinearProbe(Protocol):
     strengths: tuple[float, ...] = Field(default=STRENGTHS, min_length=1)
     class_weight: Literal["none", "balanced"] = "none"
     inner_folds: int = Field(default=3, ge=2)
+    max_iter: int = Field(default=200, ge=1)
 
     def predict(self, train: Task, x: FloatArray, encoder: Encoder | None, say: Say) -> Predictions:
         """Fit on vectors ``(n, dim)``, predict ``(m, dim)``; returns ``(1, m)``."""
         strength = choose_strength(train, self.strengths, self.class_weight == "balanced", self.inner_folds)
         path = [c for c in self.strengths if c <= strength]
         scaler = Scaler.fit(train.x)
-        models = fit_path(scaler(train.x), train.y, len(train.classes), path, balanced=self.class_weight == "balanced")
-        return one_draw(list(models)[-1].predict(scaler(x)))
+        balanced, n = self.class_weight == "balanced", len(train.classes)
+        *_, model = fit_path(scaler(train.x), train.y, n, path, balanced=balanced, max_iter=self.max_iter)
+        if not model.converged:
+            say(f"not converged after {self.max_iter} iterations at C = {strength:g}")
+        return one_draw(model.predict(scaler(x)))
 
 
 def choose_strength(train: Task, strengths: Sequence[float], balanced: bool, folds: int) -> float:

@@ -77,6 +77,24 @@ def _boosting() -> type[Protocol]:
     return Boosting
 
 
+def _relcon_linear() -> type[Protocol]:
+    from kinelet.evaluate.relcon import RelConLinear
+
+    return RelConLinear
+
+
+def _relcon_mlp() -> type[Protocol]:
+    from kinelet.evaluate.relcon import RelConMLP
+
+    return RelConMLP
+
+
+def _relcon_finetune() -> type[Protocol]:
+    from kinelet.evaluate.relcon import RelConFineTune
+
+    return RelConFineTune
+
+
 _BOTH = ("classes", "values")
 _RECORDS = (
     ProtocolInfo("linear_probe", "logistic regression on the frozen embedding", ("classes",), _linear_probe),
@@ -86,6 +104,11 @@ _RECORDS = (
     ProtocolInfo("mlp_probe", "one hidden layer on the frozen embedding", _BOTH, _mlp_probe),
     ProtocolInfo("ridge", "ridge regression on the frozen embedding", _BOTH, _ridge),
     ProtocolInfo("boosting", "gradient-boosted trees on the vectors", _BOTH, _boosting),
+    ProtocolInfo("relcon-linear", "published benchmark: linear, five folds of people", ("classes",), _relcon_linear),
+    ProtocolInfo("relcon-mlp", "published benchmark: MLP probe, one person left out", ("classes",), _relcon_mlp),
+    ProtocolInfo(
+        "relcon-finetune", "published benchmark: fine-tuned, one person left out", ("classes",), _relcon_finetune
+    ),
     ProtocolInfo("constant", "most frequent class or mean value of the training people", _BOTH, _constant),
 )
 PROTOCOLS: dict[str, ProtocolInfo] = {record.name: record for record in _RECORDS}

@@ -67,12 +67,15 @@ class Result:
 
     def statistic(self) -> Array:
         """Sufficient statistics ``(draw, subject, ...)`` of each person, for :mod:`kinelet.evaluate.statistics`."""
-        people, n = len(self.subjects), len(self.classes)
+        return self._sums(self.subject, len(self.subjects))
+
+    def _sums(self, group: Codes, groups: int) -> Array:
         if self.classes:
-            parts = [metrics.confusion(self.truth, p, self.subject, people, n) for p in self.predicted]
+            n = len(self.classes)
+            parts = [metrics.confusion(self.truth, p, group, groups, n) for p in self.predicted]
         else:
             centre = float(np.mean(self.truth))
-            parts = [metrics.moments(self.truth, p, self.subject, people, centre) for p in self.predicted]
+            parts = [metrics.moments(self.truth, p, group, groups, centre) for p in self.predicted]
         return np.stack(parts)
 
     @property
@@ -86,6 +89,14 @@ class Result:
         """Each person's own windows scored alone (mean over draws); NaN where undefined."""
         values = METRICS[self.kind][metric](self.statistic()).mean(axis=0)
         return dict(zip(self.subjects, (float(v) for v in values), strict=True))
+
+    def per_fold(self, metric: str) -> Array:
+        """Each test fold's windows scored alone (mean over draws), ``(fold,)``; papers average these.
+
+        The estimates here pool the folds instead, because a fold of few people may lack classes.
+        """
+        sums = self._sums(self.fold, int(self.fold.max()) + 1)
+        return np.asarray(METRICS[self.kind][metric](sums).mean(axis=0))
 
     def spread(self, metric: str) -> Spread:
         """How the metric varies from person to person."""

@@ -16,6 +16,7 @@ three and .52 with two (means of normal values, 400 simulations each)."""
 NAMES = {
     "macro_f1": "macro-F1",
     "balanced_accuracy": "balanced accuracy",
+    "kappa": "Cohen's kappa",
     "mae": "mean absolute error",
     "rmse": "root mean squared error",
     "r": "Pearson r",
