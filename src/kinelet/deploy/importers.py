@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kinelet.deploy.import_relcon import import_relcon
+from kinelet.distances.io import save_distance
 from kinelet.distances.network import MotifNetwork
 from kinelet.encoders.base import Encoder
 from kinelet.encoders.io import save_encoder
@@ -50,6 +51,4 @@ def save_imported(network: Imported, folder: str | Path) -> Path:
     """Write an imported network into ``folder``, in the format of its kind."""
     if isinstance(network, Encoder):
         return save_encoder(network, folder)
-    from kinelet.distances.io import save_distance
-
     return save_distance(network, folder)
