@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kinelet.distances.io import distance_hash, load_distance
 from kinelet.distances.network import MotifNetwork
 from kinelet.distances.simple import DTW, Euclid
-from kinelet.errors import BadOptionError
+from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.functional.motif import motif_distance
 from kinelet.signal.spec import SignalSpec
 
@@ -91,7 +91,24 @@ def open_distance(name: str | Path, spec: SignalSpec, **options: Any) -> Distanc
             raise BadOptionError(f"distance {name}: {error}", where="distance options") from None
     net = load_distance(folder)
     net.spec.require(spec, where=f"distance {folder}")
+    if net.spec.window_s and spec.window_s and net.spec.window_samples != spec.window_samples:
+        raise SpecMismatchError(
+            f"trained on windows of {net.spec.window_s:g} s, but these are of {spec.window_s:g} s, "
+            "and distances of other lengths are of another size",
+            where=f"distance {folder}",
+            remedy="Use windows of that length, or train a distance on these",
+        )
     return MotifDistance(net, distance_hash(folder), **options)
+
+
+def identity(name: str | Path) -> str:
+    """What stays the same wherever a distance lies: its name, or the hash of its weights.
+
+    Raises:
+        BadOptionError: if it is neither a name nor a folder.
+    """
+    folder = find_distance(name)
+    return str(name) if folder is None else distance_hash(folder)
 
 
 def find_distance(name: str | Path) -> Path | None:
@@ -100,7 +117,8 @@ def find_distance(name: str | Path) -> Path | None:
     Raises:
         BadOptionError: if it is neither.
     """
-    for folder in (Path(name), Path(name) / "model", Path(name) / "distance" / "model"):
+    # A run of relcon has an encoder in model/, so that its distance is looked for first.
+    for folder in (Path(name), Path(name) / "distance" / "model", Path(name) / "model"):
         if (folder / "config.json").is_file():
             return folder
     if str(name) in NAMES:

@@ -17,6 +17,7 @@ from kinelet.config import dump_yaml
 from kinelet.corpus.loader import iterate_batches
 from kinelet.corpus.samplers import Sampler
 from kinelet.corpus.windows import Windows
+from kinelet.distances.base import identity
 from kinelet.errors import BadOptionError
 from kinelet.methods.base import Feed, Method
 from kinelet.progress import Progress
@@ -62,6 +63,8 @@ class Run:
         for loop in [facts["train"], *([facts["distance"]["train"]] if facts["distance"] else [])]:
             for harmless in _HARMLESS:
                 loop.pop(harmless)
+        if facts["distance"] and (used := facts["distance"]["use"]) is not None:
+            facts["distance"]["use"] = identity(used)
         facts["windows"] = [[v.corpus.hash, len(v), v.n_samples, v.hop, people(v)] for v in self.views]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -120,7 +123,7 @@ class Run:
             self.sampler,
             self.feed.cache,
             method.distances,
-            self.folder / "distances" / self.fingerprint,
+            self.folder / f"distances-{self.fingerprint}",
             self.world,
             parts=train.accumulate,
             seed=train.seed,
