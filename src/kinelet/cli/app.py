@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from kinelet.cli import corpus, demo, doctor, embed, evaluate, import_weights, listing, pretrain, read, report
+from kinelet.cli import corpus, demo, distance, doctor, embed, evaluate, import_weights, listing, pretrain, read, report
 
 app = typer.Typer(
     name="kinelet",
@@ -19,6 +19,7 @@ app.command("demo", short_help="Ten people, seven exercises: the whole walk in m
 app.command("read")(read.read)
 app.add_typer(corpus.app, name="corpus")
 app.command("pretrain")(pretrain.pretrain)
+app.add_typer(distance.app, name="distance")
 app.command("evaluate", short_help="Judge a run on people it has never seen.")(evaluate.evaluate)
 app.command("embed")(embed.embed)
 app.command("import-weights", short_help="Weights of other code, as a model folder.")(import_weights.import_weights)

@@ -155,7 +155,8 @@ def curves(steps: npt.ArrayLike, series: Mapping[str, npt.ArrayLike]) -> str:
 def svg(fig: Any) -> str:
     """A figure as SVG text that can stand inside a page; the figure is closed."""
     buffer = io.StringIO()
-    fig.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+    with mpl.rc_context(STYLE):  # drawn text and names are decided here, not where the figure was made
+        fig.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     plt.close(fig)
     text = buffer.getvalue()
     return _plain(text[text.index("<svg") :])

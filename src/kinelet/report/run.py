@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from kinelet.corpus.corpus import Corpus
 from kinelet.deploy.loading import load
 from kinelet.encoders.base import Encoder
-from kinelet.errors import BadFileError
+from kinelet.errors import BadFileError, KineletError
 from kinelet.evaluate.result import Result
 from kinelet.report import evaluation, html, plots
 from kinelet.report.html import Section
@@ -16,8 +17,13 @@ from kinelet.report.html import Section
 CURVES = {"loss": "loss", "effective_rank": "effective rank", "embedding_std": "embedding spread"}
 
 
-def write_report(run: str | Path, out: str | Path | None = None) -> Path:
+def write_report(run: str | Path, out: str | Path | None = None, *, corpus: Corpus | None = None) -> Path:
     """Write ``report.html`` of a run: configuration, curves, and every result under ``evaluation/``.
+
+    Args:
+        run: Run directory.
+        out: Where to write; ``report.html`` in the run if not given.
+        corpus: Where windows to show the run's distance on come from, if it has one.
 
     Raises:
         BadFileError: if the folder holds no run.
@@ -29,7 +35,8 @@ def write_report(run: str | Path, out: str | Path | None = None) -> Path:
     signal = f"{', '.join(encoder.spec.channels)} at {encoder.spec.rate_hz:g} Hz"
     lead = f"{encoder.name}, {encoder.dim} dimensions, for {signal}."
     told = [s for group in results for s in evaluation.sections(group)]
-    html.write_page(target, f"Run {folder.name}", lead, [*told, *training(folder), _facts(encoder, folder)], "kinelet")
+    parts = [*told, *training(folder), *distance(folder, corpus), _facts(encoder, folder)]
+    html.write_page(target, f"Run {folder.name}", lead, parts, "kinelet")
     return target
 
 
@@ -60,6 +67,23 @@ def training(folder: Path) -> list[Section]:
         f"Median throughput {rates[len(rates) // 2]:,.0f} windows/s."
     )
     return [Section("How training went", html.figure(picture, caption))]
+
+
+def distance(folder: Path, corpus: Corpus | None) -> list[Section]:
+    """What the rankings that a run learnt from go by; nothing if the run has no distance of its own."""
+    if not (folder / "distance" / "model" / "config.json").is_file():
+        return []
+    if corpus is None:
+        hint = f"kinelet report {folder.name} --corpus CORPUS shows what its rankings go by, and near and far windows."
+        return [Section("The distance it learnt from", html.paragraph(hint))]
+    from kinelet.distances.survey import survey
+    from kinelet.report.distance import sections
+
+    try:
+        return sections(survey(folder / "distance", corpus), people=False)
+    except KineletError as error:  # the run is told all the same
+        reason = f"It could not be looked at on {corpus.path.name}: {error.what}."
+        return [Section("The distance it learnt from", html.paragraph(reason))]
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
