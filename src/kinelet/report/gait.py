@@ -106,7 +106,7 @@ def _cells(result: Result, metrics: Sequence[str]) -> list[str]:
 def _digits(result: Result) -> int:
     """Decimal places that tell a thousandth of the targets' own size."""
     size = float(np.abs(result.truth).mean())
-    return int(np.clip(3 - np.floor(np.log10(max(size, 1e-9))), 0, 4))
+    return int(np.clip(3 - np.round(np.log10(max(size, 1e-9))), 0, 4))
 
 
 def _cell(e: Estimate, digits: int) -> str:
