@@ -54,7 +54,7 @@ def test_oxford_cadence(oxford: Walks) -> None:
 
 
 def test_voisard_stride_time_from_the_lower_back(voisard: Walks) -> None:
-    """Measured: mean absolute error 24 ms, median 13 ms, over 160 bouts of about 8 s."""
+    """Measured: mean absolute error 24 ms, median 10 ms, over 160 bouts of about 9 s."""
     error = np.abs(detected(voisard)[0][:, 0] - voisard.truth("stride_time"))
     assert error.mean() < 0.035 and np.median(error) < 0.02
 
