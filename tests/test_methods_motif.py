@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,9 @@ def naive_loss(method: Motif, x: Tensor, candidate: Tensor) -> float:
         for c, t in np.ndindex(a.shape):
             squared += (y[c, t] - a[c, t]) ** 2
             energy += (a[c, t] - a[c].mean()) ** 2 + 1e-4
-        total += squared / energy if method.config.loss == "relative" else squared
+        total += {"published": squared, "relative": squared / energy, "log": math.log(1 + squared / energy)}[
+            method.config.loss
+        ]
     return total / len(x)
 
 
@@ -63,7 +66,7 @@ def naive_loss(method: Motif, x: Tensor, candidate: Tensor) -> float:
 
 
 @every_attention
-@pytest.mark.parametrize("loss", ["relative", "published"])
+@pytest.mark.parametrize("loss", ["relative", "log", "published"])
 def test_the_loss_equals_the_loops(loss: str, attention: str) -> None:
     method, x = motif(loss=loss, network={"attention": attention}), windows()
     candidate = Compose(augmentations("relcon"), choose=2)(x, seeded())
@@ -71,7 +74,7 @@ def test_the_loss_equals_the_loops(loss: str, attention: str) -> None:
     assert value == pytest.approx(naive_loss(method.eval(), x, candidate), rel=1e-4)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("loss", "factor"), [("relative", 1.0), ("published", 9.0)])
+@pytest.mark.parametrize(("loss", "factor"), [("relative", 1.0), ("log", 1.0), ("published", 9.0)])
 def test_only_the_published_loss_grows_with_the_strength_of_movement(loss: str, factor: float) -> None:
     method = motif(loss=loss, augmentations=[{"kind": "negate"}], choose=None)
     once, thrice = (float(method(batch_of(k * windows()))["loss"].detach()) for k in (1, 3))
@@ -142,6 +145,18 @@ def test_offset_free_training_does_not_see_where_the_window_lies() -> None:
     method = motif(network={"options": {"offset": "remove"}}, augmentations=[{"kind": "reverse"}], choose=None)
     here, there = (float(method(batch_of(windows() + k))["loss"].detach()) for k in (0, 5))
     assert here == pytest.approx(there, rel=1e-4)
+
+
+def test_the_logarithm_keeps_one_still_window_from_drowning_the_others() -> None:
+    # The same window, a thousand times weaker around the same mean, with a candidate half a g away.
+    strong = windows(1)
+    mean = strong.mean(dim=2, keepdim=True)
+    x = torch.cat([strong, mean + 1e-3 * (strong - mean)])
+    shares = {}
+    for loss in ("relative", "log"):
+        each = motif(loss=loss).rebuild_error(x, x + 0.5)[0].detach()
+        shares[loss] = float(each[1] / each.sum())
+    assert shares["relative"] > 0.99 and shares["log"] < 0.95
 
 
 # --- training and use

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -29,11 +30,11 @@ class MotifMethodConfig(MethodConfig):
         network: Shape, attention and options of the network that is trained and kept.
         augmentations: Preset name, or list of augmentations, of the candidate.
         choose: Different ones that each window gets, in random order; ``None`` for all of them in the order given.
-        loss: ``relative``: error over the anchor's variation around its mean, so that every window counts alike
-            whatever its strength. ``published``: the error as it is, in squared units, so that strong windows and
-            gravity decide.
-        energy_floor: Least variation of a sample, in squared units, that ``relative`` divides by: windows with less
-            count as if they had it.
+        loss: ``relative``: error over the anchor's variation around its mean, so that the strength of a movement does
+            not count. ``log``: the logarithm of one plus that, for corpora with still windows: to them a candidate
+            turned around is thousands of times worse than their own mean, and ``relative`` would learn from nothing
+            else. ``published``: the error as it is, in squared units, so that strong movements and gravity decide.
+        energy_floor: Added to the variation of each sample, in squared units, before dividing by it.
         validation_people: Share of the people set aside to choose the best weights.
         validation_every: Steps between two such scores.
         validation_windows: Windows that are scored.
@@ -42,7 +43,7 @@ class MotifMethodConfig(MethodConfig):
     network: MotifConfig = MotifConfig()
     augmentations: tuple[AnyAugmentation, ...] = Field(default="relcon", validate_default=True)
     choose: int | None = Field(default=2, ge=1, le=100)
-    loss: Literal["relative", "published"] = "relative"
+    loss: Literal["relative", "log", "published"] = "relative"
     energy_floor: float = Field(default=1e-4, gt=0)
     validation_people: float = Field(default=0.2, gt=0, lt=1)
     validation_every: int = Field(default=50, ge=1)
@@ -52,6 +53,13 @@ class MotifMethodConfig(MethodConfig):
     @classmethod
     def _preset(cls, value: Any) -> Any:
         return augmentations(value) if isinstance(value, str) else value
+
+
+_FORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "published": lambda each, energy: each,
+    "relative": lambda each, energy: each / energy,
+    "log": lambda each, energy: (each / energy).log1p(),
+}
 
 
 class Motif(Method):
@@ -112,7 +120,7 @@ class Motif(Method):
 
         Returns:
             ``(batch,)``, and the parts: ``error`` (squared, per window), ``relative`` (median over windows of the
-            error over the anchor's variation; 1 is as bad as a constant), ``offset_share`` (of the error, what is
+            error over the anchor's variation; 1 is as bad as its mean), ``offset_share`` (of the error, what is
             mean offset) and ``scale`` (least absolute learned scale).
         """
         options = self.encoder.config.options
@@ -121,7 +129,7 @@ class Motif(Method):
         each = error(y, anchor.x, options)
         energy = self._energy(anchor)
         parts = self._parts(y.detach(), anchor.x, each.detach(), energy)
-        return each / energy if self.config.loss == "relative" else each, parts
+        return _FORMS[self.config.loss](each, energy), parts
 
     def _energy(self, anchor: Prepared) -> Tensor:
         """Variation of each anchor around its mean ``(batch,)``, with the floor of this configuration."""
