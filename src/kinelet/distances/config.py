@@ -27,7 +27,8 @@ class DistanceOptions(FrozenModel):
             0.02 g) first; needs ``offset="remove"``. ``candidate``: both by the candidate's alone.
         amplitude_weight: With ``own``, weight of ``(log sd_a - log sd_c)²``.
         relative: Divide by the anchor's variation around its mean, so that 1 is as bad as a constant.
-        scale: The candidate's standard deviation per ``axis``, or one over all axes (``isotropic``).
+        scale: Both windows of a pair are normalised by the candidate's mean and its standard deviation per ``axis``
+            or over all axes (``isotropic``), or not at all (``none``, for comparison).
         align: ``gravity``: rotate each window's mean to +z first (left alone under 0.3 g). ``procrustes``: the error
             after the best rotation of the rebuilt window; with ``split`` only its motion part is rotated.
         symmetric: Mean of both directions.
@@ -39,7 +40,7 @@ class DistanceOptions(FrozenModel):
     amplitude: Literal["candidate", "own"] = "candidate"
     amplitude_weight: float = Field(default=0.0, ge=0)
     relative: bool = False
-    scale: Literal["axis", "isotropic"] = "axis"
+    scale: Literal["axis", "isotropic", "none"] = "axis"
     align: Literal["none", "gravity", "procrustes"] = "none"
     symmetric: bool = False
 
