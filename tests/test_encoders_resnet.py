@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from kinelet.encoders.blocks import ResidualBlock, SameConv1d, make_norm, pool_time
+from kinelet.encoders.blocks import ResidualBlock, SameConv1d, channels_last, make_norm, pool_time
 from kinelet.encoders.registry import create_encoder
 from kinelet.encoders.resnet import ResNet1d34, ResNet1dSmall
 from kinelet.errors import BadOptionError
@@ -30,8 +30,8 @@ def test_resnet1d_34_has_the_published_parameters(resnet34: ResNet1d34) -> None:
 
 
 def test_resnet1d_34_has_27_norms_and_29_convolutions(resnet34: ResNet1d34) -> None:
-    kinds = Counter(type(m).__name__ for m in resnet34.modules())
-    assert (kinds["BatchNorm1d"], kinds["Conv1d"] + kinds["SameConv1d"]) == (27, 29)
+    found = [[isinstance(m, kind) for m in resnet34.modules()].count(True) for kind in (nn.BatchNorm1d, nn.Conv1d)]
+    assert found == [27, 29]
 
 
 def test_resnet1d_34_has_193_tensors_of_which_81_buffers(resnet34: ResNet1d34) -> None:
@@ -50,7 +50,7 @@ def test_resnet1d_34_all_convolutions_have_a_bias(resnet34: ResNet1d34) -> None:
 def shapes_of(encoder: ResNet1d34, time: int) -> list[tuple[int, ...]]:
     x = encoder.stem(torch.zeros(1, 3, time))
     shapes = [tuple(x.shape[1:])]
-    x = encoder.pool(x)
+    x = nn.functional.max_pool1d(x, 3, stride=2)
     shapes.append(tuple(x.shape[1:]))
     for i, block in enumerate(encoder.blocks):
         x = block(x)
@@ -237,3 +237,28 @@ def test_small_last_stage_only_leaves_no_idle_norm() -> None:
 def test_small_refuses_an_even_kernel() -> None:
     with pytest.raises(BadOptionError, match="kernel"):
         create_encoder("resnet1d_small", kernel=4)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 4, 5])
+def test_the_mean_of_a_convolution_from_sums_is_the_mean_of_the_convolution(kernel: int) -> None:
+    torch.manual_seed(0)
+    conv, x = SameConv1d(2, 3, kernel).double(), torch.randn(2, 2, 9, dtype=torch.float64)
+    assert torch.allclose(conv.mean(x), conv(x).mean(dim=2), atol=1e-12)
+
+
+@pytest.mark.parametrize("time", [11, 64])
+def test_resnet1d_34_is_the_mean_of_its_features(resnet34: ResNet1d34, time: int) -> None:
+    x = torch.randn(3, 3, time)
+    assert torch.allclose(resnet34.eval()(x), resnet34.features(x).mean(dim=2), atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["batch", "group", "layer"])
+def test_blocks_give_the_same_with_channels_last(norm: Literal["batch", "group", "layer"]) -> None:
+    torch.manual_seed(0)
+    block, x = ResidualBlock(8, 16, 4, norm, 2).double(), torch.randn(3, 8, 10, dtype=torch.float64)
+    assert torch.allclose(block(channels_last(x)).squeeze(2), block(x))
+
+
+def test_batch_norm_refuses_other_shapes() -> None:
+    with pytest.raises(ValueError, match="dimensions"):
+        make_norm("batch", 4)(torch.zeros(2, 4))

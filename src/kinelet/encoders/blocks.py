@@ -23,12 +23,39 @@ def make_norm(name: NormName, channels: int) -> nn.Module:
     channels (fewer where they do not divide), ``layer`` over all channels and times.
     """
     if name == "batch":
-        return nn.BatchNorm1d(channels)
+        return BatchNorm(channels)
     groups = max(g for g in range(1, _GROUPS + 1) if channels % g == 0) if name == "group" else 1
     return nn.GroupNorm(groups, channels)
 
 
-class SameConv1d(nn.Conv1d):
+def channels_last(x: Tensor) -> Tensor:
+    """Lay ``(batch, channel, time)`` out as ``(batch, channel, 1, time)`` with a sample's channels side by side.
+
+    Convolutions and norms are faster on that, values equal to rounding. The blocks of this module take either.
+    """
+    return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch norm of ``(batch, channel, time)`` or of :func:`channels_last`."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim not in (3, 4):
+            raise ValueError(f"expected 3 or 4 dimensions, got {input.ndim}")
+
+
+class TimeConv1d(nn.Conv1d):
+    """Convolution over time of ``(batch, width_in, time)`` or of :func:`channels_last`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map to ``(batch, width, time)``, or its channels-last form."""
+        if x.ndim == 3:
+            return super().forward(x)
+        padding = (0, int(self.padding[0]))
+        return functional.conv2d(x, self.weight.unsqueeze(2), self.bias, (1, *self.stride), padding)
+
+
+class SameConv1d(TimeConv1d):
     """Convolution that gives ``ceil(time / stride)`` samples; an even kernel pads one more on the right.
 
     Torch's own ``padding="same"`` pads alike but knows no stride and warns about even kernels.
@@ -41,6 +68,19 @@ class SameConv1d(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(batch, width_in, time)`` to ``(batch, width, ceil(time / stride))``."""
         return super().forward(functional.pad(x, (0, 1)) if self.extra else x)
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Mean over time of what :meth:`forward` gives ``(batch, width)``, from sums of its input alone; stride 1.
+
+        Each tap sees all samples but the few that it pushes over an edge.
+        """
+        left, length, total = int(self.padding[0]), x.shape[-1], x.sum(dim=-1)
+        seen = []
+        for shift in range(-left, self.kernel_size[0] - left):
+            lost = x[..., :shift] if shift > 0 else x[..., length + shift :]
+            seen.append(total - lost.sum(dim=-1) if shift else total)
+        sums = torch.stack(seen, dim=-1).flatten(1) / length
+        return functional.linear(sums, self.weight.flatten(1), self.bias)
 
 
 class ResidualBlock(nn.Module):
@@ -58,13 +98,22 @@ class ResidualBlock(nn.Module):
         self.norm2 = make_norm(norm, width)
         self.conv2 = SameConv1d(width, width, kernel)
         reshape = stride != 1 or width_in != width
-        self.skip = nn.Conv1d(width_in, width, 1, stride) if reshape else None
+        self.skip = TimeConv1d(width_in, width, 1, stride) if reshape else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(batch, width_in, time)`` to ``(batch, width, ceil(time / stride))``."""
+        """Map ``(batch, width_in, time)`` to ``(batch, width, ceil(time / stride))``; see :func:`channels_last`."""
+        return self.conv2(self._inner(x)) + self._shortcut(x)  # type: ignore[no-any-return]
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Mean over time of what :meth:`forward` gives, ``(batch, width)``, without the second convolution."""
+        return self.conv2.mean(self._inner(x)) + self._shortcut(x).mean(dim=-1).flatten(1)
+
+    def _inner(self, x: Tensor) -> Tensor:
         y = self.conv1(functional.relu(self.norm1(x)))
-        y = self.conv2(functional.relu(self.norm2(y)))
-        return y + (x if self.skip is None else self.skip(x))  # type: ignore[no-any-return]
+        return functional.relu(self.norm2(y))
+
+    def _shortcut(self, x: Tensor) -> Tensor:
+        return x if self.skip is None else self.skip(x)
 
 
 class Magnitudes(nn.Module):

@@ -11,7 +11,17 @@ from torch.nn import functional
 
 from kinelet.config import FrozenModel
 from kinelet.encoders.base import DenseEncoder
-from kinelet.encoders.blocks import Magnitudes, NormName, PoolName, ResidualBlock, make_norm, pool_time, pool_width
+from kinelet.encoders.blocks import (
+    Magnitudes,
+    NormName,
+    PoolName,
+    ResidualBlock,
+    TimeConv1d,
+    channels_last,
+    make_norm,
+    pool_time,
+    pool_width,
+)
 from kinelet.signal.spec import SignalSpec
 
 Width = Annotated[int, Field(ge=1, le=1024)]
@@ -41,7 +51,7 @@ class Stem(nn.Module):
 
     def __init__(self, channels: int, width: int, kernel: int, stride: int, padding: int, norm: NormName) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(channels, width, kernel, stride, padding)
+        self.conv = TimeConv1d(channels, width, kernel, stride, padding)
         self.norm = make_norm(norm, width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,7 +75,6 @@ class ResNet1d34(DenseEncoder):
         super().__init__(spec, dim=config.stages[-1][1], config=config.model_dump(mode="json"))
         self.feature_dim = self.dim
         self.stem = Stem(len(spec.channels), config.stem_width, kernel=7, stride=2, padding=0, norm=config.norm)
-        self.pool = nn.MaxPool1d(3, stride=2)
         blocks, before = [], config.stem_width
         for count, width, kernel in config.stages:
             for _ in range(count):
@@ -75,15 +84,21 @@ class ResNet1d34(DenseEncoder):
 
     def features(self, x: Tensor) -> Tensor:
         """Map ``(batch, channel, time)`` to ``(batch, 256, step)``; 62 steps for 256 samples."""
-        self.check_input(tuple(x.shape))
-        y: Tensor = self.pool(self.stem(x))
-        for block in self.blocks:
-            y = block(y)
-        return y
+        return self.blocks[-1](self._before_last(x)).squeeze(2)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encode windows ``(batch, channel, time)`` into ``(batch, 256)``."""
-        return self.features(x).mean(dim=2)
+        """Encode windows ``(batch, channel, time)`` into ``(batch, 256)``: the mean over time of the features."""
+        last = self.blocks[-1]
+        assert isinstance(last, ResidualBlock)
+        return last.mean(self._before_last(x))
+
+    def _before_last(self, x: Tensor) -> Tensor:
+        """What goes into the last block, ``(batch, 256, 1, step)``."""
+        self.check_input(tuple(x.shape))
+        y: Tensor = functional.max_pool2d(self.stem(channels_last(x)), (1, 3), stride=(1, 2))
+        for block in self.blocks[:-1]:
+            y = block(y)
+        return y
 
 
 class ResNet1dSmallConfig(FrozenModel):
