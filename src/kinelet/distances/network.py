@@ -61,7 +61,7 @@ class MotifNetwork(nn.Module):
 
     def rebuild(self, anchor: Tensor, candidate: Tensor, attention: str | None = None) -> Tensor:
         """Like :meth:`forward`, on windows that are prepared: what comes out is to be compared with ``anchor``."""
-        mean, sd = self.statistics(candidate)
+        mean, sd = statistics(candidate, self.config.options.scale)
         query = self.query(self.norm(anchor, mean, sd))
         normal = self.norm(candidate, mean, sd)
         scores = query.mT @ self.key(normal) * self.config.width**-0.5
@@ -69,14 +69,6 @@ class MotifNetwork(nn.Module):
         weights = functional.dropout(weights, self.config.dropout, self.training)
         mixed = self.out(weights @ self.value(normal).mT).mT
         return self.norm.undo(mixed, mean, sd)
-
-    def statistics(self, candidate: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation over time of windows ``(batch, channel, time)``, ``(batch, channel, 1)`` each."""
-        with torch.no_grad():
-            var, mean = torch.var_mean(candidate, dim=-1, correction=0, keepdim=True)
-            if self.config.options.scale == "isotropic":
-                var = var.mean(dim=1, keepdim=True).expand_as(mean)
-            return mean, (var + VARIANCE_FLOOR).sqrt()
 
     def check_input(self, shape: tuple[int, ...]) -> None:
         """Raise unless ``shape`` is a batch of windows of this network.
@@ -89,6 +81,26 @@ class MotifNetwork(nn.Module):
                 f"windows have shape {tuple(shape)} but (batch, {len(self.spec.channels)}, time >= 2) is expected",
                 where="motif network",
             )
+
+
+@torch.no_grad()
+def statistics(candidate: Tensor, scale: str) -> tuple[Tensor, Tensor]:
+    """What both windows of a pair are normalised with.
+
+    Args:
+        candidate: ``(batch, channel, time)``.
+        scale: ``axis``: a standard deviation for each axis; ``isotropic``: one over all axes; ``none``: nothing is
+            normalised, the mean is 0 and the standard deviation 1.
+
+    Returns:
+        Mean and standard deviation over time, ``(batch, channel, 1)`` each.
+    """
+    var, mean = torch.var_mean(candidate, dim=-1, correction=0, keepdim=True)
+    if scale == "none":
+        return torch.zeros_like(mean), torch.ones_like(mean)
+    if scale == "isotropic":
+        var = var.mean(dim=1, keepdim=True).expand_as(mean)
+    return mean, (var + VARIANCE_FLOOR).sqrt()
 
 
 class Rescale(nn.Module):
@@ -151,7 +163,11 @@ class Stem(nn.Module):
         sums = functional.conv1d(x, self.conv.weight, padding=kernel // 2)
         bias = self.conv.bias
         assert bias is not None
-        return sums * edge_ratio(x.shape[-1], kernel, x) + bias[:, None]
+        return self.enlarge(sums) + bias[:, None]
+
+    def enlarge(self, sums: Tensor) -> Tensor:
+        """Multiply sums ``(…, time)`` by the kernel's length over the taps that lay inside the window."""
+        return sums * edge_ratio(sums.shape[-1], self.conv.kernel_size[0], sums)
 
 
 class Block(nn.Module):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from kinelet.distances.align import anchor_energy, error, outside_terms, prepare
-from kinelet.distances.config import DistanceOptions, check_channels, override
-from kinelet.functional.attention import attention_weights
+from kinelet.distances.config import check_channels, override
+from kinelet.distances.fast import Plan, pair_distances
+from kinelet.errors import BadOptionError, SpecMismatchError
+from kinelet.functional.precision import full_precision
 
 if TYPE_CHECKING:
     from kinelet.distances.network import MotifNetwork
@@ -25,46 +26,92 @@ def motif_distance(
     *,
     budget_mb: int = 256,
     precision: Literal["fp32", "bf16"] = "fp32",
-    attention: str | None = None,
+    attention: Literal["softmax", "sparsemax"] | None = None,
     offset_free: bool | None = None,
     rotation_aligned: bool | None = None,
-    **changes: Any,
+    **options: Any,
 ) -> Tensor:
-    """Distances from anchors to candidates."""
-    options = override(net.config.options, changes, offset_free, rotation_aligned)
-    check_channels(options, net.spec.units)
-    net.check_input(tuple(anchors.shape))
-    net.check_input(tuple(candidates.shape))
-    if pairs is None:
-        rows = torch.cartesian_prod(torch.arange(len(anchors)), torch.arange(len(candidates))).to(anchors.device)
-    else:
-        rows = pairs
-    size = chunk or max(1, (budget_mb << 20) // (16 * anchors.shape[-1] ** 2))
-    parts = [
-        _rows(net, anchors[part[:, 0]], candidates[part[:, 1]], options, attention or net.config.attention)
-        for part in (rows[i : i + size] for i in range(0, len(rows), size))
-    ]
-    out = torch.cat(parts) if parts else anchors.new_empty(0)
-    return out.reshape(len(anchors), len(candidates)) if pairs is None else out
+    """Squared error of each anchor rebuilt from each candidate: directed, in the square of the windows' unit.
 
+    The network's training mode does not matter, there is no dropout, and nothing of it changes.
 
-def _rows(net: MotifNetwork, a: Tensor, c: Tensor, options: DistanceOptions, attention: str) -> Tensor:
-    one = _one_way(net, a, c, options, attention)
-    return (one + _one_way(net, c, a, options, attention)) / 2 if options.symmetric else one
+    Args:
+        net: The network.
+        anchors: ``(A, channel, time)`` in the network's unit and rate.
+        candidates: ``(M, channel, time)``.
+        pairs: Row of the anchor and row of the candidate of each pair wanted, int64 ``(P, 2)``; ``None`` for all.
+        chunk: Pairs evaluated at once; ``None`` for as many as fit into the budget. The result does not depend on it.
+        budget_mb: Memory in MiB for what is held at once, beside windows and results.
+        precision: ``bf16`` computes features and scores in bfloat16, all else as ``fp32``.
+        attention: Another way of turning scores into weights than the one the network was trained with.
+        offset_free: ``True`` is ``offset="remove"``, ``False`` ``offset="plain"``; ``None`` leaves it.
+        rotation_aligned: ``True`` is ``align="gravity", scale="isotropic"``; ``None`` leaves both.
+        options: Fields of :class:`~kinelet.distances.config.DistanceOptions` other than the network's own.
 
+    Returns:
+        ``(A, M)``, or ``(P,)`` with ``pairs``.
 
-def _one_way(net: MotifNetwork, a: Tensor, c: Tensor, options: DistanceOptions, attention: str) -> Tensor:
-    anchor, candidate = prepare(a, options), prepare(c, options)
-    mean, sd = net.statistics(candidate.x)
-    normal = net.norm(candidate.x, mean, sd)
-    scores = net.query(net.norm(anchor.x, mean, sd)).mT @ net.key(normal) * net.config.width**-0.5
-    mixed = net.out(attention_weights(scores, attention) @ net.value(normal).mT).mT
-    found = error(net.norm.undo(mixed, mean, sd), anchor.x, options)
-    if options.relative:
-        found = found / anchor_energy(anchor.x)
-    return found + outside_terms(anchor, candidate, options)
+    Raises:
+        SpecMismatchError: if windows are not of the network's channels, or of different lengths.
+        BadOptionError: if options or pairs do not fit.
+
+    Source: Xu et al. 2024 (RelCon), arXiv 2411.18822, section 3.1; the evaluation is exact.
+    """
+    in_force = override(net.config.options, options, offset_free, rotation_aligned)
+    check_channels(in_force, net.spec.units)
+    _check(net, anchors, candidates)
+    rows = _rows(anchors, candidates, pairs)
+    plan = Plan(
+        in_force,
+        attention or net.config.attention,
+        chunk or _chunk(net, anchors.shape[-1], budget_mb),
+        max(1, (budget_mb << 20) // (8 * 2 * net.config.width * anchors.shape[-1])),
+        precision == "bf16",
+    )
+    with full_precision(anchors):
+        found = pair_distances(net, anchors, candidates, rows, plan)
+        if in_force.symmetric:
+            found = (found + pair_distances(net, candidates, anchors, rows.flip(1), plan)) / 2
+    return found.reshape(len(anchors), len(candidates)) if pairs is None else found
 
 
 def motif_rebuild(net: MotifNetwork, anchors: Tensor, candidates: Tensor) -> Tensor:
-    """Rebuild each anchor from the candidate of the same row, ``(batch, channel, time)``."""
-    return net(anchors, candidates)  # type: ignore[no-any-return]
+    """Rebuild each anchor from the candidate of the same row, in the network's present mode, with gradient.
+
+    Args:
+        net: The network.
+        anchors: ``(batch, channel, time)``.
+        candidates: ``(batch, channel, time)``.
+
+    Returns:
+        ``(batch, channel, time)``.
+    """
+    rebuilt: Tensor = net(anchors, candidates)
+    return rebuilt
+
+
+def _check(net: MotifNetwork, anchors: Tensor, candidates: Tensor) -> None:
+    net.check_input(tuple(anchors.shape))
+    net.check_input(tuple(candidates.shape))
+    if anchors.shape[1:] != candidates.shape[1:]:
+        raise SpecMismatchError(
+            f"anchors have {anchors.shape[-1]} samples, candidates {candidates.shape[-1]}", where="motif_distance"
+        )
+
+
+def _rows(anchors: Tensor, candidates: Tensor, pairs: Tensor | None) -> Tensor:
+    device = anchors.device
+    if pairs is None:
+        return torch.cartesian_prod(
+            torch.arange(len(anchors), device=device), torch.arange(len(candidates), device=device)
+        )
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.is_floating_point():
+        raise BadOptionError(f"pairs are {tuple(pairs.shape)} {pairs.dtype}, not (P, 2) whole numbers")
+    return pairs.to(device)
+
+
+def _chunk(net: MotifNetwork, time: int, budget_mb: int) -> int:
+    """Pairs that fit into the budget: scores and weights, and the features of a query stack as it goes along."""
+    steps = -(-time // net.config.stride)
+    bytes_a_pair = 4 * (3 * time * steps + 6 * net.config.width * time)
+    return max(1, (budget_mb << 20) // bytes_a_pair)

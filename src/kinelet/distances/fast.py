@@ -1,0 +1,174 @@
+"""Motif distances of many pairs: what depends on one window is computed once per window, exactly.
+
+A pair costs a query stack and one matrix of scores. Keys and values are a candidate's alone; the output map is applied
+to the values before they are mixed, since weights sum to one; the first query convolution is linear in the anchor, so
+that for each pair it is a weighted sum of what was convolved once. Where every candidate is normalised alike, queries
+are an anchor's alone too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kinelet.distances.align import Prepared, anchor_energy, error, outside_terms, prepare
+from kinelet.distances.config import DistanceOptions
+from kinelet.distances.network import SCALE_FLOOR, VARIANCE_FLOOR, statistics
+from kinelet.functional.attention import attention_weights
+
+if TYPE_CHECKING:
+    from kinelet.distances.network import MotifNetwork
+
+ONE = (1 + VARIANCE_FLOOR) ** 0.5
+ALIKE = 2e-6
+"""Candidates whose statistics differ by no more than this, some rounding, from 0 and 1 count as normalised alike."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How distances are evaluated.
+
+    Attributes:
+        options: Which differences count.
+        attention: How scores become weights.
+        chunk: Pairs evaluated at once.
+        windows: Candidates whose features are held at once.
+        bf16: Convolutions and scores in bfloat16; statistics, weights and errors stay as they are.
+    """
+
+    options: DistanceOptions
+    attention: str
+    chunk: int
+    windows: int
+    bf16: bool = False
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a candidate gives to every pair it is in.
+
+    Attributes:
+        mean, sd: What both windows of a pair are normalised with ``(batch, channel)``.
+        key: Keys over the square root of their width ``(batch, width, step)``.
+        mixed: Values after the output map and in the units of the windows ``(batch, channel, step)``.
+    """
+
+    mean: Tensor
+    sd: Tensor
+    key: Tensor
+    mixed: Tensor
+
+
+def pair_distances(net: MotifNetwork, anchors: Tensor, candidates: Tensor, rows: Tensor, plan: Plan) -> Tensor:
+    """Distances of pairs.
+
+    Args:
+        net: The network.
+        anchors: ``(A, channel, time)``.
+        candidates: ``(M, channel, time)``.
+        rows: Row of the anchor and row of the candidate of each pair, int64 ``(P, 2)``.
+        plan: How.
+
+    Returns:
+        ``(P,)``.
+    """
+    anchor, candidate = prepare(anchors, plan.options), prepare(candidates, plan.options)
+    out = anchors.new_empty(len(rows))
+    for block in _blocks(rows[:, 1], plan.windows):
+        held, where = rows[block, 1].unique(return_inverse=True)
+        keys = _keys(net, candidate.x[held], plan)
+        alike = _alike(keys)[where]
+        for part, shared in ((block[alike], True), (block[~alike], False)):
+            local = where[alike] if shared else where[~alike]
+            out[part] = _of_block(net, anchor, keys, rows[part, 0], local, plan, shared)
+    out = out / anchor_energy(anchor.x)[rows[:, 0]] if plan.options.relative else out
+    if (plan.options.mean_weight and plan.options.offset == "remove") or plan.options.amplitude_weight:
+        out = out + outside_terms(anchor.take(rows[:, 0]), candidate.take(rows[:, 1]), plan.options)
+    return out
+
+
+def _blocks(candidate: Tensor, windows: int) -> Iterator[Tensor]:
+    """Numbers of pairs, block after block, each with no more than so many different candidates."""
+    order = candidate.argsort(stable=True)
+    rank = (candidate[order].diff() != 0).cumsum(0)
+    block = functional.pad(rank, (1, 0))[: len(order)] // windows
+    yield from order.split(block.unique(return_counts=True)[1].tolist())  # type: ignore[no-untyped-call]
+
+
+def _keys(net: MotifNetwork, x: Tensor, plan: Plan) -> Keys:
+    mean, sd = statistics(x, plan.options.scale)
+    normal = net.norm(x, mean, sd)
+    with _half(plan, x):
+        key = net.key(normal)
+        value = net.value(normal)
+    mixed = net.out(value.to(x.dtype).mT).mT
+    undone = (mixed - net.norm.shift[:, None]) / (net.norm.scale[:, None] + SCALE_FLOOR) * sd + mean
+    return Keys(mean[:, :, 0], sd[:, :, 0], key * net.config.width**-0.5, undone)
+
+
+def _half(plan: Plan, x: Tensor) -> torch.autocast:
+    return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=plan.bf16)
+
+
+def _alike(keys: Keys) -> Tensor:
+    """Which candidates have mean 0 and spread 1 on every axis, as after centring and scaling each by its own."""
+    return ((keys.mean.abs() < ALIKE) & ((keys.sd - ONE).abs() < ALIKE)).all(dim=1)
+
+
+def _of_block(
+    net: MotifNetwork, anchor: Prepared, keys: Keys, who: Tensor, what: Tensor, plan: Plan, shared: bool
+) -> Tensor:
+    """Distances of pairs of anchors ``who`` and candidates ``what``, which are rows of ``keys``."""
+    out = anchor.x.new_empty(len(who))
+    order = who.argsort(stable=True)
+    for first in range(0, len(order), plan.chunk):
+        part = order[first : first + plan.chunk]
+        mine, theirs = who[part], what[part]
+        held, counts = mine.unique_consecutive(return_counts=True)
+        x = anchor.x[held]
+        query = _own_queries(net, x, plan) if shared else _pair_queries(net, x, counts, keys, theirs, plan)
+        out[part] = _errors(query, x, counts, keys, theirs, plan)
+    return out
+
+
+def _own_queries(net: MotifNetwork, x: Tensor, plan: Plan) -> Tensor:
+    """Queries ``(anchor, width, time)`` of anchors that are normalised as every window with spread 1 is."""
+    with _half(plan, x):
+        query: Tensor = net.query(x / ONE * net.norm.scale[:, None] + net.norm.shift[:, None])
+    return query
+
+
+def _pair_queries(net: MotifNetwork, x: Tensor, counts: Tensor, keys: Keys, theirs: Tensor, plan: Plan) -> Tensor:
+    """Queries ``(pair, width, time)``: the first convolution put together from each anchor's own, the rest as it is."""
+    stem, (channels, time) = net.query.stem, x.shape[1:]
+    weight, bias = stem.conv.weight, stem.conv.bias
+    assert bias is not None
+    # Centred by the anchor's own mean: with the candidate's a small spread would magnify what cancels.
+    own = x.mean(dim=-1)
+    alone = weight.transpose(0, 1).reshape(-1, 1, weight.shape[-1])
+    both = torch.cat([x - own[:, :, None], torch.ones_like(x[:1])])
+    sums = functional.conv1d(both, alone, padding=weight.shape[-1] // 2, groups=channels)
+    *parts, ones = stem.enlarge(sums).reshape(len(both), channels, -1)
+    gain = net.norm.scale / keys.sd[theirs]
+    shift = net.norm.shift + (own.repeat_interleave(counts, dim=0) - keys.mean[theirs]) * gain
+    summed = torch.cat([g @ p for g, p in zip(gain.split(counts.tolist()), parts, strict=True)])  # type: ignore[no-untyped-call]
+    first = summed.addmm_(shift, ones).reshape(len(theirs), -1, time) + bias[:, None]
+    with _half(plan, x):
+        query: Tensor = net.query.after_stem(first)
+    return query
+
+
+def _errors(query: Tensor, x: Tensor, counts: Tensor, keys: Keys, theirs: Tensor, plan: Plan) -> Tensor:
+    """Squared errors ``(pair,)``; ``query`` is of pairs, or of anchors where it does not depend on the candidate."""
+    if len(query) != len(theirs):
+        query = query.repeat_interleave(counts, dim=0)
+    dtype = torch.bfloat16 if plan.bf16 else x.dtype
+    scores = (query.to(dtype).mT @ keys.key[theirs].to(dtype)).to(x.dtype)
+    weights = attention_weights(scores, plan.attention)
+    rebuilt = keys.mixed[theirs] @ weights.mT
+    return error(rebuilt, x.repeat_interleave(counts, dim=0), plan.options)
