@@ -227,11 +227,13 @@ def test_own_view_of_every_window_is_info_nce_against_its_place_in_other_groups(
     assert loss == pytest.approx(sum(halves) / 2, rel=1e-5)
 
 
-def test_the_own_view_is_nearest_whatever_the_distance_says() -> None:
+@pytest.mark.parametrize("least", [0.0, -5.0, -1e30])
+def test_the_own_view_is_nearest_whatever_the_distance_says(least: float) -> None:
     batch = make_batch(8, 3, 40)
+    batch["distance"] = torch.rand(8, 11).clamp(min=0.1).index_fill(1, torch.tensor([7]), least)
     compared = relcon(own_view=True, augmentations=ROTATE).compare(batch)
     place = compared.distance.argsort(dim=1, stable=True)[:, 0]
-    assert place.tolist() == [compared.distance.shape[1] - 1] * 8 and compared.cosine.shape[1] == 4 + 7 + 1
+    assert place.tolist() == [11] * 8 and compared.cosine.shape == (8, 4 + 7 + 1)
 
 
 def test_the_own_view_adds_one_choice_before_all_others() -> None:

@@ -30,6 +30,13 @@ def test_agreement_is_the_rank_correlation_of_similarity_and_nearness() -> None:
     assert float(indicators(cosine, distance, mask, None)["agreement"]) == pytest.approx(sum(want) / 6, abs=1e-6)
 
 
+def test_anchors_with_one_candidate_have_no_say_in_agreement() -> None:
+    cosine, distance, mask = random_comparison(3)
+    mask[0], mask[0, 4], mask[1] = False, True, False
+    want = indicators(cosine[2:], distance[2:], mask[2:], None)["agreement"]
+    assert float(indicators(cosine, distance, mask, None)["agreement"]) == pytest.approx(float(want))
+
+
 def test_spread_is_the_standard_deviation_of_the_cosines_that_count() -> None:
     cosine, distance, mask = random_comparison()
     want = [float(c[m].std(correction=0)) for c, m in zip(cosine, mask, strict=True)]

@@ -91,7 +91,7 @@ def ranking_loss(
     """
     _require_fit(score, distance, weights, mask, ties)
     with full_precision(score):
-        distance = full(distance.detach())
+        distance = full(distance)
         if mask is not None:
             distance = distance.masked_fill(~mask, torch.inf)
             score = score.masked_fill(~mask, _NOWHERE)

@@ -146,7 +146,7 @@ class CandidateMethod(Method):
         return Compared(similarities(anchor, pool, index), distance, mask, inside, embeddings)
 
     def distances(self, batch: Batch) -> Tensor:
-        """Distances ``(rows, N)`` of a batch's candidates, float32: what may be handed back as ``batch["distance"]``."""
+        """Distances ``(rows, N)``, float32, of a batch's candidates: what may come back as ``batch["distance"]``."""
         index, mask = self._candidates(batch)
         found: Tensor = self._distances(batch, index, mask)
         return found
