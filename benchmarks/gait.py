@@ -24,8 +24,10 @@ from kinelet.encoders.base import Encoder
 from kinelet.evaluate.baselines import small_encoder, untrained
 from kinelet.evaluate.result import Result
 from kinelet.files import write_text
-from kinelet.gait.judge import GaitConfig, gait_results
-from kinelet.gait.walks import Walks, cut_walks
+from kinelet.gait.config import GaitConfig
+from kinelet.gait.cut import cut_walks
+from kinelet.gait.judge import gait_results
+from kinelet.gait.walks import Walks
 from kinelet.readers.table import read_table_all
 from kinelet.report.gait import bland_altman, by_target, markdown
 from kinelet.signal.recording import Annotation, Recording

@@ -13,14 +13,17 @@ from kinelet.encoders.base import Encoder
 from kinelet.encoders.registry import create_encoder
 from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.evaluate.honesty import SeenSubjectError
+from kinelet.evaluate.mlp import MLPProbe
 from kinelet.evaluate.result import Result
 from kinelet.evaluate.run import evaluate_features
 from kinelet.evaluate.task import Task
-from kinelet.gait import judge as module
+from kinelet.gait import contenders as module
 from kinelet.gait.agreement import agreement
+from kinelet.gait.config import BASELINES, GaitConfig
+from kinelet.gait.cut import cut_walks
 from kinelet.gait.estimators import detected, imputed, person
-from kinelet.gait.judge import BASELINES, GaitConfig, gait_results, splits_of
-from kinelet.gait.walks import Walks, cut_walks
+from kinelet.gait.judge import gait_results, splits_of
+from kinelet.gait.walks import Walks
 from kinelet.report.gait import bland_altman, by_target, columns, markdown, rows, target_of
 from kinelet.signal.recording import Annotation
 from kinelet.signal.spec import imu_spec
@@ -175,8 +178,10 @@ def test_the_mlp_needs_two_people_to_learn_from() -> None:
 
 
 def test_the_mlp_learns_a_planted_target(walks: Walks) -> None:
-    config = ONE.model_copy(update={"heads": ("mlp_probe",)})
-    [found] = gait_results({"planted": Planted()}, planted(walks), config)
+    shown = planted(walks)
+    task = walks.task("stride_time", shown.aggregate(shown.x.mean(axis=2)))
+    probe = MLPProbe(hidden=32, lr=1e-2, epochs=25)
+    found = evaluate_features(probe, imputed, task, splits_of(task), name="planted")
     assert found.estimates["r"].value > 0.9
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gait_tools import walker
 from kinelet.errors import BadOptionError, SpecMismatchError
-from kinelet.gait.walks import Walks, cut_walks
+from kinelet.gait.cut import cut_walks
+from kinelet.gait.walks import Walks
 from kinelet.signal.recording import Recording, Segment
 from kinelet.signal.spec import imu_spec
 

@@ -10,8 +10,10 @@ from kinelet.corpus.corpus import Corpus
 from kinelet.deploy.loading import load
 from kinelet.evaluate.judge import plain_name, save_results
 from kinelet.evaluate.result import Result
-from kinelet.gait.judge import GaitConfig, gait_results
-from kinelet.gait.walks import SHORTEST_S, Walks, cut_walks
+from kinelet.gait.config import GaitConfig
+from kinelet.gait.cut import SHORTEST_S, cut_walks
+from kinelet.gait.judge import gait_results
+from kinelet.gait.walks import Walks
 from kinelet.progress import Progress, silent
 from kinelet.signal.spec import SignalSpec
 
