@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from kinelet.distances.config import check_channels, override
-from kinelet.distances.fast import Plan, pair_distances
 from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.functional.precision import full_precision
 
@@ -57,6 +56,9 @@ def motif_distance(
 
     Source: Xu et al. 2024 (RelCon), arXiv 2411.18822, section 3.1; the evaluation is exact.
     """
+    # Imported here: the network itself uses functions of this package.
+    from kinelet.distances.fast import Plan, pair_distances
+
     in_force = override(net.config.options, options, offset_free, rotation_aligned)
     check_channels(in_force, net.spec.units)
     _check(net, anchors, candidates)
