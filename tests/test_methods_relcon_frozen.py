@@ -8,13 +8,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kinelet.distances.base import MotifDistance
+from kinelet.distances.config import MotifConfig
+from kinelet.distances.network import MotifNetwork
+from kinelet.distances.simple import DTW, Euclid
 from kinelet.errors import BadOptionError
+from kinelet.functional import motif_distance
+from kinelet.signal.spec import imu_spec
 from kinelet.train.config import TrainConfig
 from kinelet.train.optim import make_optimizer
 from test_functional_ranking import naive_loss
 from test_methods_conformance import make_batch
 from test_methods_relcon import Recorder, groups, lists, relcon, trained
-from test_methods_relcon_pairs import naive_batch
+from test_methods_relcon_pairs import naive_batch, naive_every
 
 
 class Learned(nn.Module):
@@ -112,3 +118,38 @@ def test_any_object_that_tells_distances_will_do() -> None:
     loss = trained(Recorder())(make_batch(8, 3, 40))["loss"]
     loss.backward()
     assert bool(torch.isfinite(loss))
+
+
+def motif() -> MotifDistance:
+    torch.manual_seed(0)
+    return MotifDistance(MotifNetwork(imu_spec(50.0), MotifConfig(width=16)))
+
+
+@pytest.mark.parametrize("anchors", ["batch", "every"])
+@pytest.mark.parametrize("make", [Euclid, DTW, motif])
+def test_the_distances_that_come_with_kinelet_are_learnt_from(make: Any, anchors: Any) -> None:
+    out = trained(make(), anchors=anchors, candidates=3)(groups())
+    out["loss"].backward()
+    assert bool(torch.isfinite(out["loss"])) and abs(float(out["parts"]["agreement"])) <= 1
+
+
+@pytest.mark.parametrize("anchors", ["batch", "every"])
+def test_the_motif_distance_of_every_pair_is_the_one_of_the_pair_alone(anchors: Any) -> None:
+    batch, distance = groups(), motif()
+    method = trained(distance, anchors=anchors, candidates=3)
+    windows = torch.cat([batch["x"], batch["candidates"].flatten(0, 1)])
+    rows = (naive_batch if anchors == "batch" else naive_every)(4, *lists(batch), "both", "all")
+    got = method.compare(batch).distance
+    asked = [(i, n, j) for i, row in enumerate(rows) for n, (j, counts) in enumerate(row) if counts]
+    want = torch.cat([motif_distance(distance.net, windows[i : i + 1], windows[j : j + 1])[0] for i, _, j in asked])
+    assert torch.allclose(torch.stack([got[i, n] for i, n, _ in asked]), want, rtol=1e-5)
+
+
+def test_no_step_changes_a_byte_of_a_motif_network() -> None:
+    distance = motif()
+    before = {k: v.clone() for k, v in distance.state_dict().items()}
+    method = trained(distance)
+    optimizer = make_optimizer(method.train(), TrainConfig(lr=0.1))
+    method(make_batch(8, 3, 40))["loss"].backward()
+    optimizer.step()
+    assert len(before) > 30 and all(torch.equal(v, before[k]) for k, v in distance.state_dict().items())

@@ -21,7 +21,7 @@ Width = Annotated[int, Field(ge=1, le=65536)]
 
 
 class PairDistance(Protocol):
-    """Distance between windows, as the constructors take it."""
+    """What methods use of a :class:`~kinelet.distances.base.Distance`."""
 
     def pairs(self, x: Tensor, anchor: Tensor, candidate: Tensor) -> Tensor:
         """Distances ``(P,)`` between rows ``anchor`` and ``candidate`` ``(P,)`` of ``x`` ``(M, channel, time)``."""
