@@ -397,3 +397,26 @@ def test_each_folds_numbers_are_those_of_its_windows(kept: dict[str, Any], tmp_p
 
 def test_published_figures_stand_beside_the_result(kept: dict[str, Any]) -> None:
     assert any(note.startswith("published, for context: RelCon 53.98 ± 0.76") for note in kept["notes"])
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "relcon-benchmarks.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_page_has_every_published_figure(protocol: str) -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("|")]
+    for setting in BENCHMARKS[protocol].values():
+        for p in setting.published:
+            figure = f"{p.macro_f1:g}" + (f" ± {p.spread:g}" if p.spread is not None else "")
+            figure += f" / {p.kappa:g}" if p.kappa is not None else ""
+            assert any(row.startswith(f"| {p.who} |") and f"| {figure} |" in row for row in rows), (p.who, figure)
+
+
+@pytest.mark.parametrize("protocol", ["relcon-mlp", "relcon-finetune"])
+def test_the_page_marks_each_figure_as_the_code_does(protocol: str) -> None:
+    for setting in BENCHMARKS[protocol].values():
+        for p in setting.published:
+            row = next(
+                line for line in PAGE.splitlines() if line.startswith(f"| {p.who} |") and f"{p.macro_f1:g}" in line
+            )
+            assert row.endswith(f"| {p.trust} |")
