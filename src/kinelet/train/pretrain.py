@@ -68,8 +68,12 @@ def pretrain_windows(
     *,
     resume: bool = False,
     progress: Progress = silent,
+    cache: Path | None = None,
 ) -> Encoder:
-    """Like :func:`pretrain`, on windows chosen by the caller; window lengths may differ between views."""
+    """Like :func:`pretrain`, on windows chosen by the caller; window lengths may differ between views.
+
+    Distances computed beforehand stay in ``cache``, if it is given: runs that differ in the loss alone share them.
+    """
     _require_encoder(config.method)
     world = distributed.join(config.train.device)
     require_even(config.train, world.size)
@@ -78,7 +82,7 @@ def pretrain_windows(
     spec = common_spec(views)
     torch.manual_seed(config.train.seed)
     encoder = create_encoder(config.encoder.name, spec=spec, **config.encoder.options)
-    run = Run(views, Path(out), _resolved(config, encoder, method_config), world, progress)
+    run = Run(views, Path(out), _resolved(config, encoder, method_config), world, progress, cache)
     run.prepare(resume, kind.feed(method_config))
     method, facts = _method(kind, encoder, method_config, run)
     run.train(method, before=steps_before(run.config))

@@ -44,6 +44,8 @@ class Run:
         config: Resolved configuration.
         world: This process's place.
         progress: Told after every step.
+        cache: Folder where distances computed beforehand stay, for runs that draw the same batches; ``None``: in the
+            run's own folder, until it is done.
         feed: How its batches are drawn.
         sampler: Draws them.
     """
@@ -53,6 +55,7 @@ class Run:
     config: PretrainConfig
     world: World
     progress: Progress
+    cache: Path | None = None
     feed: Feed | None = field(init=False)
     sampler: Sampler = field(init=False)
 
@@ -65,7 +68,7 @@ class Run:
                 loop.pop(harmless)
         if facts["distance"] and (used := facts["distance"]["use"]) is not None:
             facts["distance"]["use"] = identity(used)
-        facts["windows"] = [[v.corpus.hash, len(v), v.n_samples, v.hop, people(v)] for v in self.views]
+        facts["windows"] = self._windows_facts()
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     def prepare(self, resume: bool, feed: Feed | None, views: Sequence[Windows] | None = None) -> None:
@@ -107,7 +110,7 @@ class Run:
             progress=lambda done, note="": self.progress(before + done, note),
         )
         distributed.barrier(self.world)
-        if cached is not None and self.world.main:
+        if cached is not None and self.cache is None and self.world.main:
             cached.remove()
 
     def _cache(self, method: Any, before: int) -> Cached | None:
@@ -123,7 +126,7 @@ class Run:
             self.sampler,
             self.feed.cache,
             method.distances,
-            self.folder / f"distances-{self.fingerprint}",
+            self._cache_folder(method),
             self.world,
             parts=train.accumulate,
             seed=train.seed,
@@ -132,6 +135,22 @@ class Run:
         if not finished:
             cached.fill(lambda done, note="": self.progress(before + done, note))
         return cached
+
+    def _cache_folder(self, method: Any) -> Path:
+        """Where distances computed beforehand lie: shared ones under a hash of everything that decides them."""
+        if self.cache is None:
+            return self.folder / f"distances-{self.fingerprint}"
+        train, used = self.config.train, self.config.distance
+        facts = {
+            "distance": [identity(used.use), used.options] if used and used.use else self.fingerprint,
+            "windows": self._windows_facts(),
+            "feed": [repr(self.feed), method.config.which, method.config.between, self.config.data.balance],
+            "rows": [train.batch_size, train.accumulate, train.seed],
+        }
+        return self.cache / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _windows_facts(self) -> list[Any]:
+        return [[v.corpus.hash, len(v), v.n_samples, v.hop, people(v)] for v in self.views]
 
     def _batches(self, sampler: Sampler) -> Any:
         def batches(first_step: int, steps: int) -> Iterator[Mapping[str, Any]]:
