@@ -9,12 +9,14 @@ from relcon_contenders import RECIPES, Contender, variant
 
 OPTION = "method_options"
 MOTIF = "distance.method_options.network"
+PUBLISHED = tuple(f"{MOTIF}.options.{o}" for o in ("offset=plain", "amplitude=candidate", "scale=axis"))
 TOP = 10  # places that count with weights=top
 ABLATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "euclid": ("Euclidean distance", ("distance.use=euclid",)),
     "dtw": ("DTW distance", ("distance.use=dtw",)),
-    "plain": ("distance as published, with the mean offset", (f"{MOTIF}.options.offset=plain",)),
-    "offset_free": ("offset-free distance", (f"{MOTIF}.options.offset=remove",)),
+    "published": ("distance as published", PUBLISHED),
+    "no_revin": ("distance as published, without RevIN", (*PUBLISHED[:2], f"{MOTIF}.options.scale=none")),
+    "offset_free": ("distance as published, offset-free", (f"{MOTIF}.options.offset=remove", *PUBLISHED[1:])),
     "own_amplitude": (
         "offset-free, each window by its own amplitude",
         (f"{MOTIF}.options.offset=remove", f"{MOTIF}.options.amplitude=own"),

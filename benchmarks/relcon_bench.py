@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from har_sets import HarSet, Opened, open_sets, pretraining_windows
 from kinelet.deploy.loading import load
 from kinelet.encoders.base import Encoder
-from kinelet.train.pretrain import PretrainConfig, pretrain_windows
+from kinelet.train.pretrain import PretrainConfig, pretrain_windows, steps_of
 from relcon_contenders import Contender, digest, plain
 from relcon_judge import PROTOCOLS, families_of, judge_of, protocol_of
 
@@ -162,7 +162,9 @@ def pretrained(bench: Bench, contender: Contender, place: str) -> Encoder:
     if config.distance is not None and contender.distance is not None:
         given = config.distance.model_copy(update={"use": str(trained_distance(bench, contender.distance, place))})
         config = config.model_copy(update={"distance": given})
-    _train(bench, config, place, out, f"{contender.title} {place}", pretrain_windows)
+    # Contenders that differ in the loss alone draw the same batches, whose distances are computed once.
+    train = partial(pretrain_windows, cache=bench.work / "distances" / "cached")
+    _train(bench, config, place, out, f"{contender.title} {place}", train)
     return load(out)
 
 
@@ -175,7 +177,7 @@ def _train(
     windows = pretraining_windows(sets, fold, config.data.window_s, config.data.hop_s)
     bench.say(f"{label}: {config.train.steps} steps on {len(windows)} windows")
     began = time.monotonic()
-    train([windows], out, config, resume=True, progress=teller(bench, label, config.train.steps))
+    train([windows], out, config, resume=True, progress=teller(bench, label, steps_of(config)))
     bench.say(f"{label}: trained in {time.monotonic() - began:.0f} s")
 
 

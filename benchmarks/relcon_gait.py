@@ -124,7 +124,7 @@ def _rows(group: Sequence[Result]) -> dict[tuple[str, str], dict[str, Result]]:
 
 def _errors(group: Sequence[Result]) -> str:
     rows = {key: {t: f"{_mae(r):.3g}" for t, r in by.items()} for key, by in _rows(group).items()}
-    return _grid("MAE", [target_of(r) for r in group], rows)
+    return _grid("mean absolute error", [target_of(r) for r in group], rows)
 
 
 def _mae(result: Result) -> float:
