@@ -77,9 +77,16 @@ def test_the_page_shows_where_it_differs(model: Path, corpus: Path) -> None:
     assert "Where it differs from the reference" in (model / "report.html").read_text()
 
 
-def test_no_refit(model: Path, corpus: Path) -> None:
-    answer = kinelet("evaluate", model, "--corpus", corpus, "--protocol", "gait", "--refit")
-    assert "--hold-out" in answer.complaint
+@pytest.mark.parametrize("option", [("--refit",), ("--track", "step"), ("--split", "loso")])
+def test_options_of_other_protocols_are_refused(model: Path, corpus: Path, option: tuple[str, ...]) -> None:
+    answer = kinelet("evaluate", model, "--corpus", corpus, "--protocol", "gait", *option)
+    assert f"the gait protocol has no {option[0]}" in answer.complaint
+
+
+def test_baselines_are_chosen_by_name(model: Path, corpus: Path) -> None:
+    done("evaluate", model, "--corpus", corpus, "--protocol", "gait", "--baselines", "constant", *QUICK)
+    kept = sorted((model / "evaluation" / "own_cadence-gait").glob("*.json"))
+    assert [Result.load(p).encoder for p in kept] == ["encoder (model)", "constant"]
 
 
 def test_a_corpus_without_walks_is_refused(model: Path, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_the_mlp_learns_a_planted_target(walks: Walks) -> None:
     shown = planted(walks)
     task = walks.task("stride_time", shown.aggregate(shown.x.mean(axis=2)))
     probe = MLPProbe(hidden=32, lr=1e-2, epochs=25)
-    found = evaluate_features(probe, imputed, task, splits_of(task), name="planted")
+    found = evaluate_features(probe, imputed, task, splits_of(task)[:1], name="planted")
     assert found.estimates["r"].value > 0.9
 
 

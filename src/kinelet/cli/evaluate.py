@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+BASELINES = "random,hand_linear,hand_boosting,scratch"
+
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run directory or model folder.")],
@@ -25,7 +27,7 @@ def evaluate(
     hop_s: Annotated[float | None, typer.Option(help="Hop in seconds; default no overlap or the benchmark's.")] = None,
     baselines: Annotated[
         str, typer.Option(help="Baselines to judge beside it, comma-separated; see kinelet list baselines.")
-    ] = "random,hand_linear,hand_boosting,scratch",
+    ] = BASELINES,
     refit: Annotated[
         bool, typer.Option("--refit", help="Pretrain anew for each split, on its training people alone.")
     ] = False,
@@ -46,7 +48,10 @@ def evaluate(
     if protocol == "gait":
         from kinelet.cli.gait import evaluate_gait
 
-        evaluate_gait(run, corpus, overrides or (), folds=folds or 5, hop_s=hop_s, refit=refit, json=json)
+        not_there = {"--refit": refit, "--track": track != "activity", "--split": split not in (None, "auto")}
+        chosen = None if baselines == BASELINES else [b for b in baselines.split(",") if b and b != "none"]
+        wanted = {"folds": folds, "hop_s": hop_s, "baselines": chosen}
+        evaluate_gait(run, corpus, wanted, overrides or (), not_there=not_there, json=json)
         return
     given = {
         "protocol": protocol,

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 
 def evaluate_gait(
-    run: Path, corpus: Path, overrides: Sequence[str], *, folds: int, hop_s: float | None, refit: bool, json: bool
+    run: Path,
+    corpus: Path,
+    given: Mapping[str, Any],
+    overrides: Sequence[str],
+    *,
+    not_there: Mapping[str, bool],
+    json: bool,
 ) -> None:
-    """Judge a run on every gait target of a corpus and print a table for each."""
+    """Judge a run on every gait target of a corpus and print a table for each.
+
+    Args:
+        run: Run directory or model folder.
+        corpus: Corpus with walks.
+        given: Options; ``None`` for the default.
+        overrides: Further options as ``key=value``.
+        not_there: Options of the other protocols, and whether they were given: they are refused.
+        json: Print JSON.
+    """
     from kinelet.cli import output
     from kinelet.config import apply_overrides, validate
     from kinelet.corpus.corpus import Corpus
@@ -20,14 +36,15 @@ def evaluate_gait(
     from kinelet.progress import progress_bar
     from kinelet.report import gait
 
-    if refit:
+    refused = [option for option, used in not_there.items() if used]
+    if refused:
         raise BadOptionError(
-            "the gait protocol does not pretrain anew for each fold",
-            where="--refit",
-            remedy="Pretrain with --hold-out: people held out are judged, the others teach the heads",
+            f"the gait protocol has no {', '.join(refused)}",
+            where="options",
+            remedy="People known to the encoder teach the heads, others are judged; see docs/gait.md for its options",
         )
-    given = {"folds": folds, "hop_s": hop_s}
-    config = validate(GaitRunConfig, apply_overrides(given, overrides), where="options")
+    named = {key: value for key, value in given.items() if value is not None}
+    config = validate(GaitRunConfig, apply_overrides(named, overrides), where="options")
     with progress_bar("evaluate gait", 100, unit="%") as progress:
         results = judge_gait(run, Corpus.open(corpus), config, progress=progress)
     if json:
