@@ -110,7 +110,16 @@ def test_voisard_swings_are_labels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("track", "value"), [("stride_time", 0.7), ("stance_time", 0.4), ("swing_time", 0.3), ("cadence", 120 / 0.7)]
+    ("track", "value"),
+    [
+        ("stride_time", 0.7),
+        ("stance_time", 0.4),
+        ("swing_time", 0.3),
+        ("double_support_time", 0.1),
+        ("stance_share", 4 / 7),
+        ("double_support_share", 1 / 7),
+        ("cadence", 120 / 0.7),
+    ],
 )
 def test_voisard_targets_of_a_stride(tmp_path: Path, track: str, value: float) -> None:
     assert walk(tmp_path, track)[0].value == pytest.approx(value)
