@@ -225,7 +225,7 @@ def test_a_bundled_figure_has_a_trust_mark() -> None:
 def test_the_command_runs_the_whole_benchmark(corpus: Corpus, run: Path) -> None:
     more = ("--baselines", "random,hand_linear")
     told = done("evaluate", run, "--corpus", corpus.path, "--protocol", "relcon-linear", *more).out
-    assert "RelCon 53.98 ± 0.76 (context)" in told
+    assert "published, for context: RelCon 53.98 ± 0.76; SimCLR" in told
     assert "here:" in told and "kappa" in told
     kept = sorted((run / "evaluation" / "body-activity-relcon-linear").glob("*.json"))
     assert [Result.load(p).protocol for p in kept] == ["relcon-linear", "relcon-linear", "linear_probe"]
@@ -234,7 +234,11 @@ def test_the_command_runs_the_whole_benchmark(corpus: Corpus, run: Path) -> None
 def test_the_command_says_which_figures_are_suspect(corpus: Corpus, run: Path) -> None:
     quick = ("--baselines", "none", *(f"protocol_options.{k}={v}" for k, v in QUICK["relcon-mlp"].items()))
     told = done("evaluate", run, "--corpus", corpus.path, "--protocol", "relcon-mlp", *quick).out
-    assert "kappa 84.7 (suspect)" in told and "72.5 ± 5.4, kappa 71.7 (honest bar)" in told
+    suspect, honest = (
+        next(x for x in told.splitlines() if x.startswith(f"published, {w}")) for w in ("suspect", "an ho")
+    )
+    assert suspect.endswith("RelCon, MLP probe 85.4, kappa 84.7")
+    assert honest.endswith("frozen convolutions and MLP 72.5 ± 5.4, kappa 71.7")
 
 
 def test_the_command_says_where_it_left_the_published_way(corpus: Corpus, run: Path) -> None:

@@ -19,6 +19,7 @@ CONTRACT = (
     "create_encoder",
     "embed",
     "functional",
+    "import_weights",
     "list_datasets",
     "list_encoders",
     "list_methods",

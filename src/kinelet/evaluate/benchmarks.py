@@ -38,7 +38,7 @@ class Published(NamedTuple):
     def __str__(self) -> str:
         spread = f" ± {self.spread:g}" if self.spread is not None else ""
         kappa = f", kappa {self.kappa:g}" if self.kappa is not None else ""
-        return f"{self.who} {self.macro_f1:g}{spread}{kappa} ({self.trust})"
+        return f"{self.who} {self.macro_f1:g}{spread}{kappa}"
 
 
 @dataclass(frozen=True)

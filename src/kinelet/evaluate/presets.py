@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinelet.errors import BadOptionError
-from kinelet.evaluate.benchmarks import BENCHMARKS, Setting
+from kinelet.evaluate.benchmarks import BENCHMARKS, Setting, Trust
 
 if TYPE_CHECKING:
     from kinelet.corpus.corpus import Corpus
     from kinelet.evaluate.judge import JudgeConfig
     from kinelet.evaluate.result import Result
 
+_MEANING: dict[Trust, str] = {
+    "context": "for context",
+    "honest bar": "an honest bar",
+    "suspect": "suspect, since its code leaks test windows (docs/relcon-benchmarks.md)",
+}
 _FILLED = ("site", "window_s", "hop_s", "classes", "split", "folds")
 
 
@@ -61,9 +66,15 @@ def context(config: JudgeConfig, corpus: Corpus, result: Result) -> tuple[str, .
     here = f"here: {_mean(result, 'macro_f1')} macro-F1, kappa {_mean(result, 'kappa')}, mean over test folds ± sd"
     changed = [n for n in _FILLED if getattr(config, n) != getattr(setting, n)]
     note = (f"not the published windows or splits: {', '.join(changed)}",) if changed else ()
-    doubts = any(p.trust == "suspect" for p in setting.published)
-    head = "published, for context" + (" (suspect ones leak test windows; see docs/relcon-benchmarks.md)" * doubts)
-    return (here, f"{head}: {'; '.join(map(str, setting.published))}", *note)
+    return (here, *_by_trust(setting), *note)
+
+
+def _by_trust(setting: Setting) -> list[str]:
+    lines = []
+    for trust, meaning in _MEANING.items():
+        if own := [str(p) for p in setting.published if p.trust == trust]:
+            lines.append(f"published, {meaning}: {'; '.join(own)}")
+    return lines
 
 
 def _mean(result: Result, metric: str) -> str:
