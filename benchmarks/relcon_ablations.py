@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kinelet.errors import BadOptionError
-from relcon_contenders import RECIPES, Contender, variant
+from relcon_contenders import RECIPES, Contender, contender, meant_for, variant
 
 OPTION = "method_options"
 MOTIF = "distance.method_options.network"
 PUBLISHED = tuple(f"{MOTIF}.options.{o}" for o in ("offset=plain", "amplitude=candidate", "scale=axis"))
+BINARY = "binary"  # the REBAR recipe: a choice of one in place of an order
 TOP = 10  # places that count with weights=top
 ABLATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "euclid": ("Euclidean distance", ("distance.use=euclid",)),
@@ -48,14 +50,16 @@ def ablations(base: Contender, overrides: Sequence[str], budget: int, names: Seq
     """
     if base.name != "relcon":
         return []
-    unknown = [n for n in names if n not in ABLATIONS]
+    unknown = [n for n in names if n not in (*ABLATIONS, BINARY)]
     if unknown:
         raise BadOptionError(f"no ablation {unknown}", remedy=f"Choose from: {', '.join(ABLATIONS)}")
     made = [
-        variant(name, title, base.name, [*overrides, *own], budget)
+        variant(name, title, base.name, [*meant_for(base.name, overrides), *own], budget)
         for name, (title, own) in ABLATIONS.items()
         if not names or name in names
     ]
+    if not names or BINARY in names:
+        made.append(replace(contender("rebar", overrides, budget), title="nearest against all (REBAR)"))
     return [m for m in made if m.facts() != base.facts()]
 
 
@@ -69,4 +73,4 @@ def parsed(text: str, overrides: Sequence[str], budget: int) -> Contender:
             where="--variant",
             remedy='For example "warm: relcon method_options.temperature=0.2"',
         )
-    return variant("variant", name.strip(), base, [*overrides, *own], budget)
+    return variant("variant", name.strip(), base, [*meant_for(base, overrides), *own], budget)

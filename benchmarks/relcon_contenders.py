@@ -94,15 +94,32 @@ def contender(name: str, overrides: Sequence[str] = (), budget: int | None = Non
 
     Args:
         name: One of ``NAMES``.
-        overrides: ``key=value`` over its recipe.
+        overrides: ``key=value`` over its recipe, or ``NAME:key=value`` over that of one contender.
         budget: Windows that pretraining encodes; sets the number of steps unless an override names it.
     """
+    overrides = meant_for(name, overrides)
     if name in BASELINES:
         kind, title = BASELINES[name]
         return Contender(name, title, kind, recipe(RECIPES["simclr"], _encoder_only(overrides)))
     if name not in RECIPES:
         raise BadOptionError(f"no contender is named {name!r}", remedy=f"Choose from: {', '.join(NAMES)}")
     return variant(name, TITLES[name], name, overrides, budget)
+
+
+def meant_for(name: str, overrides: Sequence[str]) -> list[str]:
+    """Overrides of everybody and of one contender.
+
+    >>> meant_for("mae", ["train.seed=1", "mae:train.lr=0.1", "mtl:train.lr=0.2"])
+    ['train.seed=1', 'train.lr=0.1']
+    """
+    out = []
+    for text in overrides:
+        owner, colon, rest = text.partition(":")
+        if not colon or owner not in NAMES:
+            out.append(text)
+        elif owner == name:
+            out.append(rest)
+    return out
 
 
 def variant(name: str, title: str, base: str, overrides: Sequence[str], budget: int | None = None) -> Contender:

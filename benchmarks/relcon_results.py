@@ -86,7 +86,7 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--budget", type=int, default=BUDGET, help="windows that each pretraining encodes")
     parser.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
     parser.add_argument("--table", type=Path, help="write the Markdown tables here")
-    parser.add_argument("overrides", nargs="*", help="key=value over every recipe")
+    parser.add_argument("overrides", nargs="*", help="key=value over every recipe, or NAME:key=value over one")
     return parser.parse_intermixed_args(argv)
 
 

@@ -185,6 +185,11 @@ def test_a_variant_of_nothing_is_refused() -> None:
         parsed("cold: nothing", [], 1000)
 
 
+def test_an_override_may_be_for_one_contender() -> None:
+    made = [contender(name, ["mtl:train.lr=0.5"]).config.train.lr for name in ("mae", "mtl")]
+    assert made[0] != made[1] == 0.5
+
+
 def test_every_ablation_has_a_title_of_its_own() -> None:
     titles = [title for title, _ in ABLATIONS.values()]
     assert len(set(titles)) == len(titles)
