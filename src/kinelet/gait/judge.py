@@ -111,7 +111,7 @@ def _judge(contender: Contender, head: Protocol, walks: Walks, target: str, spli
     result = replace(
         first,
         predicted=np.concatenate([r.predicted for r in results]),
-        notes=tuple(dict.fromkeys((*first.notes, *_notes(contender, walks, len(first.subjects))))),
+        notes=tuple(dict.fromkeys((*first.notes, *_notes(contender, walks, target, len(task.people))))),
         estimates={},
     )
     if target == "cadence" and "steps" in walks.targets:
@@ -119,8 +119,10 @@ def _judge(contender: Contender, head: Protocol, walks: Walks, target: str, spli
     return [result]
 
 
-def _notes(contender: Contender, walks: Walks, people: int) -> list[str]:
+def _notes(contender: Contender, walks: Walks, target: str, people: int) -> list[str]:
     notes = [*few_people_note(people), *filter(None, map(card_note, contender.encoders))]
+    if people < 3 and any(head.name == "mlp_probe" for head in contender.heads(target)):
+        notes.append("the MLP probe was left out: it needs two people or more to learn from")
     if walks.changes:
         notes.append(f"recordings were adapted: {'; '.join(walks.changes)}")
     if walks.left_out:
