@@ -214,3 +214,7 @@ def test_the_promised_methods_are_there() -> None:
 def test_an_unknown_method_is_quoted_with_the_known_ones() -> None:
     with pytest.raises(BadOptionError, match=r"'simcrl'.*simclr"):
         get_method("simcrl")
+
+
+def test_mae_is_another_name_of_masked() -> None:
+    assert get_method("mae") == get_method("masked")

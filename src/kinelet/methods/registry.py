@@ -80,6 +80,8 @@ _RECORDS = (
     ),
 )
 METHODS: dict[str, MethodInfo] = {record.name: record for record in _RECORDS}
+#: Other names by which papers call a method.
+ALIASES = {"mae": "masked"}
 
 
 def list_methods() -> tuple[str, ...]:
@@ -93,9 +95,10 @@ def method_info(name: str) -> MethodInfo:
     Raises:
         BadOptionError: if there is no method of that name.
     """
-    if name not in METHODS:
+    known = ALIASES.get(name, name)
+    if known not in METHODS:
         raise BadOptionError(f"no method is named {name!r}", remedy=f"Choose one of: {', '.join(METHODS)}")
-    return METHODS[name]
+    return METHODS[known]
 
 
 def get_method(name: str) -> Pair:
