@@ -12,7 +12,7 @@ from cli_tools import done, kinelet
 from corpus_tools import corpus_of, people, recording
 from kinelet.corpus.corpus import Corpus
 from kinelet.distances.config import DistanceOptions, MotifConfig
-from kinelet.distances.io import save_distance
+from kinelet.distances.io import load_distance, save_distance
 from kinelet.distances.network import MotifNetwork
 from kinelet.distances.survey import Survey, survey
 from kinelet.signal.spec import ACC, imu_spec
@@ -106,6 +106,25 @@ def test_the_gyroscope_is_left_out(learned: Path, tmp_path: Path) -> None:
         assert tuple(found["spec"]["channels"]) == ACC
 
 
+def test_options_of_the_distance_can_be_given(corpus: Path, learned: Path) -> None:
+    plain, split = (
+        done("distance", "report", learned, *extra, "--corpus", corpus, *SMALL, "--json").document
+        for extra in ((), ("offset=split", "offset_weight=0"))
+    )
+    assert split["mean"] == pytest.approx(plain["mean"] * (1 - plain["offset_share"]), rel=1e-4)
+    assert split["offset_share"] == 0
+
+
+@pytest.mark.parametrize("name", ["euclid", "dtw"])
+def test_plain_distances_without_offset(corpus: Path, name: str) -> None:
+    arguments = (name, "offset_free=true", "--corpus", corpus, *SMALL, "--window-s", 0.5)
+    assert done("distance", "report", *arguments, "--json").document["offset_share"] == 0
+
+
+def test_an_option_of_no_distance_is_one_line(corpus: Path) -> None:
+    assert "bandd" in kinelet("distance", "report", "dtw", "bandd=1", "--corpus", corpus).complaint
+
+
 def test_no_corpus_is_one_line() -> None:
     assert "--corpus" in kinelet("distance", "report", "euclid").complaint
 
@@ -165,9 +184,6 @@ def test_offset_share_of_a_motif_distance_is_that_of_its_rebuilds(corpus: Path, 
     """Sum over pairs of T |mean error|² over the sum of squared errors, from the rebuilt windows themselves."""
     folder = saved(tmp_path / "plain")
     found = survey(folder, Corpus.open(corpus), anchors=3, candidates=8, shown=False)
-    net = MotifNetwork(imu_spec(50.0, window_s=1.28), MotifConfig(width=8, kernel=5, blocks=1))
-    from kinelet.distances.io import load_distance
-
     net = load_distance(folder)
     offset = total = 0.0
     for i in found.report.anchor.tolist():

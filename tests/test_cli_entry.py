@@ -12,10 +12,12 @@ from cli_tools import finish, kinelet, start
 from kinelet.cli import listing
 from kinelet.cli.app import app
 from kinelet.cli.corpus import app as corpus_app
+from kinelet.cli.distance import app as distance_app
 
 COMMANDS = [
     *([str(c.name)] for c in app.registered_commands),
     *(["corpus", str(c.name)] for c in corpus_app.registered_commands),
+    *(["distance", str(c.name)] for c in distance_app.registered_commands),
 ]
 HEAVY = ("torch", "numpy", "scipy", "pyarrow", "matplotlib", "sklearn", "pandas", "rich", "pydantic", "yaml")
 

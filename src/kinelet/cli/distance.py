@@ -18,6 +18,9 @@ def distance() -> None:
 @app.command("report")
 def report(
     distance: Annotated[str, typer.Argument(help="euclid, dtw, or a folder with a distance or a run of relcon.")],
+    options: Annotated[
+        list[str] | None, typer.Argument(help="Options of the distance as key=value, such as offset=remove.")
+    ] = None,
     corpus: Annotated[Path | None, typer.Option(help="Corpus to take windows from.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.html and pictures (PNG).")] = None,
     window_s: Annotated[
@@ -31,6 +34,7 @@ def report(
 ) -> None:
     """Say what the rankings of a distance go by: offset, energy, cadence, or the movement itself."""
     from kinelet.cli import output
+    from kinelet.cli.options import parse_options
     from kinelet.corpus.corpus import Corpus
     from kinelet.distances.survey import survey
     from kinelet.errors import BadOptionError
@@ -45,6 +49,7 @@ def report(
         anchors=anchors,
         candidates=candidates,
         seed=seed,
+        options=parse_options(options),
     )
     if json:
         output.as_json(found.report.to_dict())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +61,7 @@ def survey(
     anchors: int = 24,
     candidates: int = 200,
     seed: int = 0,
+    options: Mapping[str, Any] | None = None,
     shown: bool = True,
 ) -> Survey:
     """Look at a distance on a corpus; windows do not overlap, and people count alike.
@@ -71,13 +74,15 @@ def survey(
         anchors: Windows to rank for.
         candidates: Windows to rank.
         seed: Seed of the draw.
+        options: Of the distance, over those that it was trained with; see
+            :func:`~kinelet.distances.base.open_distance`.
         shown: Whether progress is shown.
 
     Raises:
         SpecMismatchError: if rate, unit, channels or length of windows are not what the distance expects.
         BadFileError: if there is no such distance.
     """
-    windows, opened = _open(distance, corpus, window_s, track)
+    windows, opened = _open(distance, corpus, window_s, track, options or {})
     chosen = _choose(windows, anchors + candidates, seed)
     part = windows.select(chosen)
     x = part.gather(np.arange(len(part)))
@@ -118,12 +123,14 @@ def _diagnosed(
     )
 
 
-def _open(distance: str | Path, corpus: Corpus, window_s: float | None, track: str) -> tuple[Windows, Distance]:
+def _open(
+    distance: str | Path, corpus: Corpus, window_s: float | None, track: str, options: Mapping[str, Any]
+) -> tuple[Windows, Distance]:
     folder = find_distance(distance)
     if folder is None:
         channels = ACC if set(ACC) <= set(corpus.spec.channels) else None
         windows = corpus.windows(window_s or WINDOW_S, track=track, channels=channels)
-        return windows, open_distance(distance, windows.spec)
+        return windows, open_distance(distance, windows.spec, **options)
     wanted = load_distance(folder).spec
     length = wanted.window_s or window_s or WINDOW_S
     if window_s is not None and round(window_s * wanted.rate_hz) != round(length * wanted.rate_hz):
@@ -132,9 +139,10 @@ def _open(distance: str | Path, corpus: Corpus, window_s: float | None, track: s
             where=str(distance),
             remedy="Leave --window-s out",
         )
+    # Rates first: the windows of another rate would be cut for nothing. Channels and units are compared on opening.
     wanted.require(corpus.spec.replace(channels=wanted.channels, units=wanted.units), where=str(corpus.path))
     windows = corpus.windows(length, track=track, channels=wanted.channels)
-    return windows, open_distance(folder, windows.spec)
+    return windows, open_distance(folder, windows.spec, **options)
 
 
 def _choose(windows: Windows, wanted: int, seed: int) -> npt.NDArray[np.int64]:

@@ -63,10 +63,11 @@ def nearest_windows_figure(
             told = titles[shown[row, column]].replace(", ", "\n", 1)
             colour = ACCENT if column == 0 else INK if column <= near else WARM
             ax.set_title(f"{heads[column]}\n{told}" if row == 0 else told, size=7, color=colour)
-        axes[0, 0].legend(frameon=False, fontsize=6, ncols=3, loc="lower left", handlelength=1)
+        handles, names = axes[0, 0].get_legend_handles_labels()
+        fig.legend(handles, names, frameon=False, fontsize=7, ncols=3, loc="lower right", handlelength=1)
         axes[-1, 0].set_xlabel("seconds", size=7)
         # By hand: a layout that is solved for takes seconds with so many panels.
-        fig.subplots_adjust(0.035, 0.4 / height, 0.995, 1 - 0.55 / height, 0.08, 0.45)
+        fig.subplots_adjust(0.035, 0.45 / height, 0.995, 1 - 0.55 / height, 0.08, 0.45)
     return fig
 
 
@@ -89,6 +90,7 @@ def explained_figure(report: DistanceReport) -> Any:
         ax.set_xlim(0, 1)
         ax.set_xlabel("share of the ranking explained")
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        fig.subplots_adjust(0.15, 0.24, 0.8, 0.97)
     return fig
 
 
