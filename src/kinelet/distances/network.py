@@ -12,6 +12,7 @@ from kinelet.distances.align import prepare, restore
 from kinelet.distances.config import MotifConfig, check_channels
 from kinelet.errors import SpecMismatchError
 from kinelet.functional.attention import attention_weights
+from kinelet.functional.dropout import dropout
 from kinelet.signal.spec import SignalSpec
 
 VARIANCE_FLOOR = 1e-5
@@ -62,12 +63,15 @@ class MotifNetwork(nn.Module):
     def rebuild(self, anchor: Tensor, candidate: Tensor, attention: str | None = None) -> Tensor:
         """Like :meth:`forward`, on windows that are prepared: what comes out is to be compared with ``anchor``."""
         mean, sd = statistics(candidate, self.config.options.scale)
-        query = self.query(self.norm(anchor, mean, sd))
-        normal = self.norm(candidate, mean, sd)
-        scores = query.mT @ self.key(normal) * self.config.width**-0.5
+        scale, shift = self.norm.scale, self.norm.shift
+        query = self.query.rescaled((anchor - mean) / sd, scale, shift)
+        normal = (candidate - mean) / sd
+        key, value = (stack.rescaled(normal, scale, shift) for stack in (self.key, self.value))
+        scores = (query * self.config.width**-0.5).mT @ key
         weights = attention_weights(scores, attention or self.config.attention)
-        weights = functional.dropout(weights, self.config.dropout, self.training)
-        mixed = self.out(weights @ self.value(normal).mT).mT
+        weights = dropout(weights, self.config.dropout, self.training)
+        # The output map before mixing: three axes are mixed instead of all features, and the same comes out.
+        mixed = (weights @ functional.linear(value.mT, self.out.weight) + self.out.bias).mT
         return self.norm.undo(mixed, mean, sd)
 
     def check_input(self, shape: tuple[int, ...]) -> None:
@@ -139,6 +143,10 @@ class Stack(nn.Module):
         """Map ``(batch, channel, time)`` to ``(batch, width, ceil(time / stride))``."""
         return self.after_stem(self.stem(x))
 
+    def rescaled(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """What :meth:`forward` gives for ``scale * x + shift``, each ``(channel,)``."""
+        return self.after_stem(self.stem.rescaled(x, scale, shift))
+
     def after_stem(self, x: Tensor) -> Tensor:
         """The rest of the stack, from what the first convolution gave ``(batch, width, time)``."""
         x = settle(x)
@@ -164,6 +172,19 @@ class Stem(nn.Module):
         bias = self.conv.bias
         assert bias is not None
         return self.enlarge(sums) + bias[:, None]
+
+    def rescaled(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """What :meth:`forward` gives for ``scale * x + shift``.
+
+        The weights are scaled instead of the windows, and what the shift adds is the same for all windows: gradients
+        for scale and shift then come from those of the weights, and none is sent through the convolution to windows
+        that need none.
+        """
+        weight, bias, kernel = self.conv.weight, self.conv.bias, self.conv.kernel_size[0]
+        assert bias is not None
+        sums = functional.conv1d(x, weight * scale[:, None], padding=kernel // 2)
+        constant = (weight * shift[:, None]).sum(dim=1) @ taps_inside(x.shape[-1], kernel, x)
+        return self.enlarge(sums + constant) + bias[:, None]
 
     def enlarge(self, sums: Tensor) -> Tensor:
         """Multiply sums ``(…, time)`` by the kernel's length over the taps that lay inside the window."""
@@ -194,7 +215,11 @@ def settle(x: Tensor) -> Tensor:
 
 def edge_ratio(samples: int, kernel: int, like: Tensor) -> Tensor:
     """Kernel length over the taps that lie inside a window: ``(time,)``, 1 but at the edges."""
-    t = torch.arange(samples, device=like.device)
-    half = kernel // 2
-    taps = (t + half).clamp(max=samples - 1) - (t - half).clamp(min=0) + 1
-    return kernel / taps.to(like.dtype)
+    return kernel / taps_inside(samples, kernel, like).sum(dim=0)
+
+
+def taps_inside(samples: int, kernel: int, like: Tensor) -> Tensor:
+    """Which taps lie inside a window at each of its samples: ones and zeros ``(kernel, time)``."""
+    tap, t = torch.arange(kernel, device=like.device), torch.arange(samples, device=like.device)
+    place = t + tap[:, None] - kernel // 2
+    return ((place >= 0) & (place < samples)).to(like.dtype)
