@@ -14,10 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from kinelet.distances.base import MotifDistance
+from kinelet.distances.config import MotifConfig
 from kinelet.distances.diagnose import agreement, diagnose, draw, in_turn, passes
 from kinelet.distances.explain import average_precision, cadence, explained, gaps, rank_r2, spearman, traits
 from kinelet.distances.findings import DistanceReport
+from kinelet.distances.network import MotifNetwork
+from kinelet.distances.variants import motion_only, options_of, other_attention
 from kinelet.errors import BadOptionError
+from kinelet.functional import motif_distance
 from kinelet.functional.augment_axes import rotate
 from kinelet.signal.spec import imu_spec
 
@@ -449,3 +454,58 @@ def test_a_reversed_ranking_agrees_in_nothing(rng: np.random.Generator) -> None:
     d = rng.random((4, 12))
     found = agreement(d, -d)
     assert (found.spearman, found.same_nearest, found.shared) == pytest.approx((-1.0, 0.0, 0.0))
+
+
+def motif(**options: Any) -> MotifDistance:
+    torch.manual_seed(0)
+    return MotifDistance(MotifNetwork(SPEC, MotifConfig(width=8, kernel=5, blocks=1)), "0" * 64, **options)
+
+
+@pytest.mark.parametrize("used", ["softmax", "sparsemax"])
+def test_attention_is_compared_with_the_other_kind_on_the_same_weights(used: str) -> None:
+    x, person, _ = movements()
+    distance = motif(attention=used)
+    found = diagnose(x, person, distance, spec=SPEC, anchors=6, candidates=14)
+    a, c = torch.from_numpy(x[found.anchor]), torch.from_numpy(x[found.candidate])
+    soft, sparse = (motif_distance(distance.net, a, c, attention=k).tolist() for k in ("softmax", "sparsemax"))
+    expected = np.mean([correlation(p, q) for p, q in zip(soft, sparse, strict=True)])
+    first = np.mean([p.index(min(p)) == q.index(min(q)) for p, q in zip(soft, sparse, strict=True)])
+    assert found.attention is not None
+    assert (found.attention.spearman, found.attention.same_nearest) == pytest.approx((expected, first), abs=1e-6)
+
+
+def test_every_number_of_a_motif_distance_equals_one_from_its_rebuilds() -> None:
+    """Offset share, distance from itself and correlations, window by window from the network's output."""
+    x, person, _ = movements()
+    distance = motif()
+    found = diagnose(x, person, distance, spec=SPEC, anchors=6, candidates=14)
+
+    def error(i: int, j: int) -> np.ndarray:
+        with torch.no_grad():
+            return (distance.net(*(torch.from_numpy(x[k : k + 1]) for k in (i, j)))[0].numpy() - x[i]).astype(float)
+
+    pairs = [[error(i, j) for j in found.candidate] for i in found.anchor]
+    d = [[float((e**2).sum()) for e in row] for row in pairs]
+    offset = sum(float(T * (e.mean(axis=1) ** 2).sum()) for row in pairs for e in row)
+    own = np.mean([(error(i, i) ** 2).sum() for i in found.anchor])
+    gap = [[math.dist(x[i].mean(axis=1), x[j].mean(axis=1)) for j in found.candidate] for i in found.anchor]
+    by_hand = (
+        offset / np.sum(d),
+        own / np.mean(d),
+        np.mean([correlation(p, q) for p, q in zip(d, gap, strict=True)]),
+    )
+    reported = (found.offset_share, found.self_ratio, found.correlation["mean offset"])
+    assert reported == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_options_in_use_are_those_that_are_looked_at() -> None:
+    free, posture = motif(offset_free=True), motif(offset="remove", offset_weight=2.0)
+    assert motion_only(free) is free
+    assert options_of(posture).mean_weight == 2.0
+    assert options_of(motion_only(posture)).mean_weight == 0.0  # type: ignore[arg-type]
+
+
+def test_the_other_attention_keeps_the_options() -> None:
+    other = other_attention(motif(rotation_aligned=True))
+    assert isinstance(other, MotifDistance)
+    assert (options_of(other).align, other.options["attention"]) == ("gravity", "sparsemax")
