@@ -30,11 +30,6 @@ class Prepared:
     sd: Tensor
     rotation: Tensor | None
 
-    def take(self, rows: Tensor | slice) -> Prepared:
-        """Some of the windows."""
-        turn = None if self.rotation is None else self.rotation[rows]
-        return Prepared(self.x[rows], self.mean[rows], self.removed[rows], self.sd[rows], turn)
-
 
 def prepare(x: Tensor, options: DistanceOptions) -> Prepared:
     """Rotate, centre and scale windows ``(batch, channel, time)`` by their own statistics, as the options say."""
@@ -97,7 +92,8 @@ def procrustes_error(y: Tensor, a: Tensor) -> Tensor:
     s = torch.linalg.svdvals(between)
     best = s[:, 0] + s[:, 1] + s[:, 2] * torch.linalg.det(between).sign()
     energy = wide_y.square().sum(dim=(1, 2)) + wide_a.square().sum(dim=(1, 2))
-    return (energy - 2 * best).clamp(min=0).to(a.dtype)
+    remains: Tensor = energy - 2 * best
+    return remains.clamp(min=0).to(a.dtype)
 
 
 def error(y: Tensor, a: Tensor, options: DistanceOptions) -> Tensor:
@@ -119,14 +115,27 @@ def error(y: Tensor, a: Tensor, options: DistanceOptions) -> Tensor:
     return total(y - middle_y, a - middle_a) + options.mean_weight * a.shape[-1] * gap
 
 
-def outside_terms(anchor: Prepared, candidate: Prepared, options: DistanceOptions) -> Tensor:
-    """What posture and amplitude add to the distance of each pair: ``(pair,)`` from two batches of ``pair`` windows."""
-    posture = torch.zeros_like(anchor.sd)
+def outside_terms(anchor: Prepared, candidate: Prepared, rows: Tensor, options: DistanceOptions) -> Tensor:
+    """What posture and amplitude add to the distance of each pair.
+
+    Args:
+        anchor: Anchors.
+        candidate: Candidates.
+        rows: Rows of both, int64 ``(pair, 2)``.
+        options: Which differences count.
+
+    Returns:
+        ``(pair,)``.
+    """
+    i, j = rows.unbind(1)
+    added = torch.zeros_like(anchor.sd[i])
     if options.offset == "remove" and options.mean_weight:
-        posture = options.mean_weight * _posture(anchor, candidate, options)
+        gap = _posture(anchor.mean[i], candidate.mean[j], anchor.x.shape[-1], options)
+        added = options.mean_weight * gap
     if options.amplitude_weight:
-        posture = posture + options.amplitude_weight * (anchor.sd.log() - candidate.sd.log()).square()
-    return posture
+        ratio = anchor.sd[i].log() - candidate.sd[j].log()
+        added = added + options.amplitude_weight * ratio.square()
+    return added
 
 
 def anchor_energy(a: Tensor) -> Tensor:
@@ -135,11 +144,11 @@ def anchor_energy(a: Tensor) -> Tensor:
     return around.square().sum(dim=(1, 2)) + RELATIVE_FLOOR * a.shape[1] * a.shape[2]
 
 
-def _posture(anchor: Prepared, candidate: Prepared, options: DistanceOptions) -> Tensor:
+def _posture(a: Tensor, c: Tensor, time: int, options: DistanceOptions) -> Tensor:
     if options.posture == "gap":
-        return anchor.x.shape[-1] * (anchor.mean - candidate.mean).square().sum(dim=1)
-    cross = torch.linalg.cross(anchor.mean, candidate.mean).norm(dim=1)
-    return torch.atan2(cross, (anchor.mean * candidate.mean).sum(dim=1)).square()
+        return time * (a - c).square().sum(dim=1)
+    cross = torch.linalg.cross(a, c).norm(dim=1)
+    return torch.atan2(cross, (a * c).sum(dim=1)).square()
 
 
 def _squared(y: Tensor, a: Tensor) -> Tensor:

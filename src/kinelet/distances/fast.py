@@ -9,7 +9,7 @@ are an anchor's alone too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinelet.distances.align import Prepared, anchor_energy, error, outside_terms, prepare
-from kinelet.distances.config import DistanceOptions
-from kinelet.distances.network import SCALE_FLOOR, VARIANCE_FLOOR, statistics
+from kinelet.distances.network import VARIANCE_FLOOR, statistics
+from kinelet.distances.plan import Plan
 from kinelet.functional.attention import attention_weights
 
 if TYPE_CHECKING:
@@ -27,25 +27,6 @@ if TYPE_CHECKING:
 ONE = (1 + VARIANCE_FLOOR) ** 0.5
 ALIKE = 2e-6
 """Candidates whose statistics differ by no more than this, some rounding, from 0 and 1 count as normalised alike."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How distances are evaluated.
-
-    Attributes:
-        options: Which differences count.
-        attention: How scores become weights.
-        chunk: Pairs evaluated at once.
-        windows: Candidates whose features are held at once.
-        bf16: Convolutions and scores in bfloat16; statistics, weights and errors stay as they are.
-    """
-
-    options: DistanceOptions
-    attention: str
-    chunk: int
-    windows: int
-    bf16: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,16 +61,14 @@ def pair_distances(net: MotifNetwork, anchors: Tensor, candidates: Tensor, rows:
     anchor, candidate = prepare(anchors, plan.options), prepare(candidates, plan.options)
     out = anchors.new_empty(len(rows))
     for block in _blocks(rows[:, 1], plan.windows):
-        held, where = rows[block, 1].unique(return_inverse=True)
+        held, where = rows[block, 1].unique(return_inverse=True)  # type: ignore[no-untyped-call]
         keys = _keys(net, candidate.x[held], plan)
         alike = _alike(keys)[where]
         for part, shared in ((block[alike], True), (block[~alike], False)):
             local = where[alike] if shared else where[~alike]
             out[part] = _of_block(net, anchor, keys, rows[part, 0], local, plan, shared)
-    out = out / anchor_energy(anchor.x)[rows[:, 0]] if plan.options.relative else out
-    if (plan.options.mean_weight and plan.options.offset == "remove") or plan.options.amplitude_weight:
-        out = out + outside_terms(anchor.take(rows[:, 0]), candidate.take(rows[:, 1]), plan.options)
-    return out
+    out = out + outside_terms(anchor, candidate, rows, plan.options)
+    return out / anchor_energy(anchor.x)[rows[:, 0]] if plan.options.relative else out
 
 
 def _blocks(candidate: Tensor, windows: int) -> Iterator[Tensor]:
@@ -101,23 +80,25 @@ def _blocks(candidate: Tensor, windows: int) -> Iterator[Tensor]:
 
 
 def _keys(net: MotifNetwork, x: Tensor, plan: Plan) -> Keys:
+    """Like :func:`_some_keys`, as many at a time as pairs: a stack passes through more than it keeps."""
+    parts = [_some_keys(net, x[i : i + plan.chunk], plan) for i in range(0, len(x), plan.chunk)]
+    return Keys(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Keys)))
+
+
+def _some_keys(net: MotifNetwork, x: Tensor, plan: Plan) -> Keys:
     mean, sd = statistics(x, plan.options.scale)
     normal = net.norm(x, mean, sd)
-    with _half(plan, x):
+    with plan.matmuls(x):
         key = net.key(normal)
         value = net.value(normal)
-    mixed = net.out(value.to(x.dtype).mT).mT
-    undone = (mixed - net.norm.shift[:, None]) / (net.norm.scale[:, None] + SCALE_FLOOR) * sd + mean
-    return Keys(mean[:, :, 0], sd[:, :, 0], key * net.config.width**-0.5, undone)
-
-
-def _half(plan: Plan, x: Tensor) -> torch.autocast:
-    return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=plan.bf16)
+    mixed = net.norm.undo(net.out(value.to(x.dtype).mT).mT, mean, sd)
+    return Keys(mean[:, :, 0], sd[:, :, 0], key * net.config.width**-0.5, mixed)
 
 
 def _alike(keys: Keys) -> Tensor:
     """Which candidates have mean 0 and spread 1 on every axis, as after centring and scaling each by its own."""
-    return ((keys.mean.abs() < ALIKE) & ((keys.sd - ONE).abs() < ALIKE)).all(dim=1)
+    alike: Tensor = (keys.mean.abs() < ALIKE) & ((keys.sd - ONE).abs() < ALIKE)
+    return alike.all(dim=1)
 
 
 def _of_block(
@@ -129,7 +110,7 @@ def _of_block(
     for first in range(0, len(order), plan.chunk):
         part = order[first : first + plan.chunk]
         mine, theirs = who[part], what[part]
-        held, counts = mine.unique_consecutive(return_counts=True)
+        held, counts = mine.unique_consecutive(return_counts=True)  # type: ignore[no-untyped-call]
         x = anchor.x[held]
         query = _own_queries(net, x, plan) if shared else _pair_queries(net, x, counts, keys, theirs, plan)
         out[part] = _errors(query, x, counts, keys, theirs, plan)
@@ -138,7 +119,7 @@ def _of_block(
 
 def _own_queries(net: MotifNetwork, x: Tensor, plan: Plan) -> Tensor:
     """Queries ``(anchor, width, time)`` of anchors that are normalised as every window with spread 1 is."""
-    with _half(plan, x):
+    with plan.matmuls(x):
         query: Tensor = net.query(x / ONE * net.norm.scale[:, None] + net.norm.shift[:, None])
     return query
 
@@ -158,7 +139,7 @@ def _pair_queries(net: MotifNetwork, x: Tensor, counts: Tensor, keys: Keys, thei
     shift = net.norm.shift + (own.repeat_interleave(counts, dim=0) - keys.mean[theirs]) * gain
     summed = torch.cat([g @ p for g, p in zip(gain.split(counts.tolist()), parts, strict=True)])  # type: ignore[no-untyped-call]
     first = summed.addmm_(shift, ones).reshape(len(theirs), -1, time) + bias[:, None]
-    with _half(plan, x):
+    with plan.matmuls(x):
         query: Tensor = net.query.after_stem(first)
     return query
 
@@ -167,8 +148,8 @@ def _errors(query: Tensor, x: Tensor, counts: Tensor, keys: Keys, theirs: Tensor
     """Squared errors ``(pair,)``; ``query`` is of pairs, or of anchors where it does not depend on the candidate."""
     if len(query) != len(theirs):
         query = query.repeat_interleave(counts, dim=0)
-    dtype = torch.bfloat16 if plan.bf16 else x.dtype
-    scores = (query.to(dtype).mT @ keys.key[theirs].to(dtype)).to(x.dtype)
-    weights = attention_weights(scores, plan.attention)
+    with plan.matmuls(x):
+        scores = query.mT @ keys.key[theirs]
+    weights = attention_weights(scores.to(x.dtype), plan.attention)
     rebuilt = keys.mixed[theirs] @ weights.mT
     return error(rebuilt, x.repeat_interleave(counts, dim=0), plan.options)

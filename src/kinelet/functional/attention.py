@@ -57,7 +57,8 @@ class _Sparsemax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (weights,) = ctx.saved_tensors
-        support = weights > 0
+        # As numbers: truth values take ten times as long to sum.
+        support: Tensor = torch.sign(weights)
         inside = grad * support
         mean = inside.sum(dim=-1, keepdim=True) / support.sum(dim=-1, keepdim=True)
         return (inside - mean) * support
@@ -75,14 +76,13 @@ def _by_sorting(z: Tensor) -> Tensor:
 def _by_search(z: Tensor) -> Tensor:
     """The same threshold by Newton steps on ``sum(max(z - t, 0)) = 1`` from below, which end after finitely many."""
     top = z.amax(dim=-1, keepdim=True)
-    shifted = z - top
-    threshold = torch.full_like(top, -1.0)
-    size = torch.full_like(top, z.shape[-1] + 1)
+    shifted, above = z - top, torch.empty_like(z)
+    threshold, size = torch.full_like(top, -1.0), torch.zeros_like(top)
     for _ in range(z.shape[-1]):
-        above = shifted > threshold
-        count = above.sum(dim=-1, keepdim=True, dtype=z.dtype)
+        # As numbers, not as truth values: those take ten times as long to sum.
+        torch.gt(shifted, threshold, out=above)
+        count = above.sum(dim=-1, keepdim=True)
         if torch.equal(count, size):
             break
-        size = count
-        threshold = ((shifted * above).sum(dim=-1, keepdim=True) - 1) / size
+        size, threshold = count, (above.mul_(shifted).sum(dim=-1, keepdim=True) - 1) / count
     return threshold + top

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -9,10 +10,14 @@ from torch import Tensor
 
 from kinelet.distances.config import check_channels, override
 from kinelet.errors import BadOptionError, SpecMismatchError
-from kinelet.functional.precision import full_precision
+from kinelet.functional.precision import exact_convolutions, full, full_precision
 
 if TYPE_CHECKING:
     from kinelet.distances.network import MotifNetwork
+    from kinelet.distances.plan import Plan
+
+MOST_PAIRS = 1 << 22
+"""Pairs that are numbered at once where all with all are wanted."""
 
 
 @torch.no_grad()
@@ -23,7 +28,7 @@ def motif_distance(
     pairs: Tensor | None = None,
     chunk: int | None = None,
     *,
-    budget_mb: int = 256,
+    budget_mb: float = 256,
     precision: Literal["fp32", "bf16"] = "fp32",
     attention: Literal["softmax", "sparsemax"] | None = None,
     offset_free: bool | None = None,
@@ -39,7 +44,8 @@ def motif_distance(
         anchors: ``(A, channel, time)`` in the network's unit and rate.
         candidates: ``(M, channel, time)``.
         pairs: Row of the anchor and row of the candidate of each pair wanted, int64 ``(P, 2)``; ``None`` for all.
-        chunk: Pairs evaluated at once; ``None`` for as many as fit into the budget. The result does not depend on it.
+        chunk: Pairs evaluated at once; ``None`` for as many as fit into the budget, on a CPU into its cache. The result
+            does not depend on it.
         budget_mb: Memory in MiB for what is held at once, beside windows and results.
         precision: ``bf16`` computes features and scores in bfloat16, all else as ``fp32``.
         attention: Another way of turning scores into weights than the one the network was trained with.
@@ -48,7 +54,7 @@ def motif_distance(
         options: Fields of :class:`~kinelet.distances.config.DistanceOptions` other than the network's own.
 
     Returns:
-        ``(A, M)``, or ``(P,)`` with ``pairs``.
+        ``(A, M)``, or ``(P,)`` with ``pairs``; float32 (float64 for windows in float64) on the anchors' device.
 
     Raises:
         SpecMismatchError: if windows are not of the network's channels, or of different lengths.
@@ -57,24 +63,18 @@ def motif_distance(
     Source: Xu et al. 2024 (RelCon), arXiv 2411.18822, section 3.1; the evaluation is exact.
     """
     # Imported here: the network itself uses functions of this package.
-    from kinelet.distances.fast import Plan, pair_distances
+    from kinelet.distances.plan import make_plan
 
     in_force = override(net.config.options, options, offset_free, rotation_aligned)
     check_channels(in_force, net.spec.units)
     _check(net, anchors, candidates)
-    rows = _rows(anchors, candidates, pairs)
-    plan = Plan(
-        in_force,
-        attention or net.config.attention,
-        chunk or _chunk(net, anchors.shape[-1], budget_mb),
-        max(1, (budget_mb << 20) // (8 * 2 * net.config.width * anchors.shape[-1])),
-        precision == "bf16",
-    )
-    with full_precision(anchors):
-        found = pair_distances(net, anchors, candidates, rows, plan)
-        if in_force.symmetric:
-            found = (found + pair_distances(net, candidates, anchors, rows.flip(1), plan)) / 2
-    return found.reshape(len(anchors), len(candidates)) if pairs is None else found
+    anchors, candidates = full(anchors), full(candidates).to(anchors.device)
+    net = _placed(net, anchors)
+    plan = make_plan(net, anchors, in_force, attention or net.config.attention, chunk, budget_mb, precision)
+    with full_precision(anchors), exact_convolutions(anchors):
+        if pairs is None:
+            return _all_pairs(net, anchors, candidates, plan)
+        return _both_ways(net, anchors, candidates, _checked(pairs, anchors, candidates), plan)
 
 
 def motif_rebuild(net: MotifNetwork, anchors: Tensor, candidates: Tensor) -> Tensor:
@@ -101,19 +101,43 @@ def _check(net: MotifNetwork, anchors: Tensor, candidates: Tensor) -> None:
         )
 
 
-def _rows(anchors: Tensor, candidates: Tensor, pairs: Tensor | None) -> Tensor:
-    device = anchors.device
-    if pairs is None:
-        return torch.cartesian_prod(
-            torch.arange(len(anchors), device=device), torch.arange(len(candidates), device=device)
-        )
+def _checked(pairs: Tensor, anchors: Tensor, candidates: Tensor) -> Tensor:
     if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.is_floating_point():
         raise BadOptionError(f"pairs are {tuple(pairs.shape)} {pairs.dtype}, not (P, 2) whole numbers")
-    return pairs.to(device)
+    if len(pairs):
+        low, high = int(pairs.min()), pairs.amax(dim=0).tolist()
+        if low < 0 or high[0] >= len(anchors) or high[1] >= len(candidates):
+            raise BadOptionError(
+                f"pairs name rows {low} to {high}, but there are {len(anchors)} anchors, {len(candidates)} candidates",
+                where="motif_distance",
+            )
+    return pairs.to(anchors.device, torch.int64)
 
 
-def _chunk(net: MotifNetwork, time: int, budget_mb: int) -> int:
-    """Pairs that fit into the budget: scores and weights, and the features of a query stack as it goes along."""
-    steps = -(-time // net.config.stride)
-    bytes_a_pair = 4 * (3 * time * steps + 6 * net.config.width * time)
-    return max(1, (budget_mb << 20) // bytes_a_pair)
+def _all_pairs(net: MotifNetwork, anchors: Tensor, candidates: Tensor, plan: Plan) -> Tensor:
+    """Distances ``(A, M)``, some anchors at a time so that the index of pairs stays small."""
+    columns = torch.arange(len(candidates), device=anchors.device)
+    out = anchors.new_empty(len(anchors), len(candidates))
+    size = max(1, MOST_PAIRS // max(1, len(candidates)))
+    for first in range(0, len(anchors), size):
+        rows = torch.arange(first, min(first + size, len(anchors)), device=anchors.device)
+        found = _both_ways(net, anchors, candidates, torch.cartesian_prod(rows, columns), plan)
+        out[rows] = found.reshape(len(rows), len(candidates))
+    return out
+
+
+def _both_ways(net: MotifNetwork, anchors: Tensor, candidates: Tensor, rows: Tensor, plan: Plan) -> Tensor:
+    # Imported here: the network itself uses functions of this package.
+    from kinelet.distances.fast import pair_distances
+
+    there = pair_distances(net, anchors, candidates, rows, plan)
+    if not plan.options.symmetric:
+        return there
+    return (there + pair_distances(net, candidates, anchors, rows.flip(1), plan)) / 2
+
+
+def _placed(net: MotifNetwork, like: Tensor) -> MotifNetwork:
+    """The network on the device and in the type of ``like``: itself, or a copy, which costs less than one pair."""
+    weight = net.out.weight
+    same = weight.device == like.device and weight.dtype == like.dtype
+    return net if same else copy.deepcopy(net).to(like)

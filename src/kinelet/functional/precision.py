@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -34,3 +37,16 @@ def positive(temperature: float | Tensor) -> float | Tensor:
 def full_precision(z: Tensor) -> torch.autocast:
     """Context in which autocast is off on the device of ``z``."""
     return torch.autocast(z.device.type, enabled=False)
+
+
+@contextmanager
+def exact_convolutions(z: Tensor) -> Iterator[None]:
+    """Context in which convolutions on a GPU do not round float32 to ten bits, which is their default."""
+    before = torch.backends.cudnn.allow_tf32
+    if z.is_cuda:
+        torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        if z.is_cuda:
+            torch.backends.cudnn.allow_tf32 = before
