@@ -49,19 +49,25 @@ class MotifDistance(nn.Module):
     """A motif network as a distance.
 
     Args:
-        net: The network.
-        digest: Hash of its weights on disk.
+        net: The network; it is frozen.
+        digest: :func:`~kinelet.distances.io.distance_hash` of where it lies, if it lies anywhere.
         options: Options of :func:`~kinelet.functional.motif_distance`.
+
+    Raises:
+        BadOptionError: on an option that does not fit.
     """
 
     def __init__(self, net: MotifNetwork, digest: str = "", **options: Any) -> None:
         super().__init__()
         self.net, self.digest, self.options = net.requires_grad_(False).eval(), digest, options
         self.subjects = tuple(net.card.get("pretrain_subjects", ()))
+        # No pairs: an option that does not fit is told now, not in the first step of a run.
+        none = torch.zeros(0, len(net.spec.channels), 2, device=net.out.weight.device)
+        motif_distance(net, none, none, **options)
 
     def pairs(self, x: Tensor, anchor: Tensor, candidate: Tensor) -> Tensor:
         """See :meth:`Distance.pairs`."""
-        return motif_distance(self.net, x, x, pairs=torch.stack([anchor, candidate], dim=1), **self.options)
+        return motif_distance(self.net, x, x, torch.stack([anchor, candidate], dim=1), **self.options).float()
 
     def describe(self) -> dict[str, Any]:
         """See :meth:`Distance.describe`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,8 +71,9 @@ def load_distance(folder: str | Path) -> MotifNetwork:
 
 
 def distance_hash(folder: str | Path) -> str:
-    """Hash of a saved distance's weights, as its description tells it."""
-    return read_bundle(Path(folder), DistanceFile).weights_sha256
+    """Hash of all that decides a saved distance's values: weights, shape, attention, options and signal."""
+    described = read_bundle(Path(folder), DistanceFile).model_dump(mode="json", exclude={"card"})
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def _card(net: MotifNetwork) -> str:

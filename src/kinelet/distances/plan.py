@@ -57,6 +57,8 @@ def make_plan(
     """
     if precision not in ("fp32", "bf16"):
         raise BadOptionError(f"precision is {precision!r}", where="motif_distance", remedy="Choose fp32 or bf16")
+    if attention not in ("softmax", "sparsemax"):
+        raise BadOptionError(f"attention is {attention!r}", where="motif_distance", remedy="softmax or sparsemax")
     if not budget_mb > 0 or (chunk is not None and chunk < 1):
         raise BadOptionError(f"budget_mb={budget_mb}, chunk={chunk}: must be positive", where="motif_distance")
     time, half = windows.shape[-1], int(budget_mb * (1 << 20)) // 2

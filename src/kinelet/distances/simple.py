@@ -10,7 +10,8 @@ from torch import Tensor
 
 from kinelet.errors import BadOptionError
 
-CHUNK = 4096
+CHUNK = 512
+"""Pairs at once: what they hold fits a cache."""
 
 
 class Euclid:
@@ -81,28 +82,21 @@ def dtw(a: Tensor, b: Tensor, width: int) -> Tensor:
     Returns:
         ``(batch,)``.
     """
-    batch, _, time = a.shape
-    # Row i of the table, at columns i - width .. i + width; one more column at each end stays infinite.
-    before = a.new_full((batch, 2 * width + 3), torch.inf)
-    before[:, width + 1] = 0.0  # so that the corner (0, 0) costs its own difference alone
-    padded = torch.nn.functional.pad(b, (width, width))
-    inside = torch.arange(-width, width + 1, device=a.device)
-    for i in range(time):
-        cost = (padded[:, :, i : i + 2 * width + 1] - a[:, :, i, None]).square().sum(dim=1)
-        cost = cost.masked_fill((inside + i < 0) | (inside + i >= time), torch.inf)
-        # From (i-1, j-1) at the same place of the row before, from (i-1, j) one place on.
-        least = torch.minimum(before[:, 1:-1], before[:, 2:])
-        before = torch.nn.functional.pad(_along(least, cost), (1, 1), value=torch.inf)
-    return before[:, width + 1]
-
-
-def _along(least: Tensor, cost: Tensor) -> Tensor:
-    """Fill a row: each cell is its cost plus the lesser of what comes from above and of its left neighbour."""
-    row, left = [], torch.full_like(least[:, 0], torch.inf)
-    for k in range(least.shape[1]):
-        left = cost[:, k] + torch.minimum(least[:, k], left)
-        row.append(left)
-    return torch.stack(row, dim=1)
+    # Along anti-diagonals of the table no cell needs another one of its own, so that each is one step for all pairs.
+    first, second = a.permute(2, 1, 0).contiguous(), b.permute(2, 1, 0).flip(0).contiguous()
+    time, _, batch = first.shape
+    # Cell (i, j) of diagonal i + j is at i + 1; what is read but lies outside the table or the band is infinite.
+    older, old, new = (first.new_full((time + 2, batch), torch.inf) for _ in range(3))
+    older[0] = 0.0  # so that the corner (0, 0) costs its own difference alone
+    for s in range(2 * time - 1):
+        low, high = max(0, s - time + 1, (s - width + 1) // 2), min(s, time - 1, (s + width) // 2)
+        shift = time - 1 - s
+        cost = (first[low : high + 1] - second[low + shift : high + shift + 1]).square().sum(dim=1)
+        least = torch.minimum(torch.minimum(old[low + 1 : high + 2], old[low : high + 1]), older[low : high + 1])
+        new[low] = new[high + 2] = torch.inf
+        new[low + 1 : high + 2] = cost + least
+        older, old, new = old, new, older
+    return old[time].clone()
 
 
 def _chunks(anchor: Tensor, candidate: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
