@@ -11,6 +11,12 @@ from relcon_contenders import RECIPES, Contender, contender, meant_for, variant
 OPTION = "method_options"
 MOTIF = "distance.method_options.network"
 PUBLISHED = tuple(f"{MOTIF}.options.{o}" for o in ("offset=plain", "amplitude=candidate", "scale=axis"))
+# About as many encoded windows in a step as the recipe has, 12 of them anchors; cached, they would be too few.
+FEW = (f"{OPTION}.anchors=batch", "train.batch_size=12", f"{OPTION}.cache=0")
+BARE = tuple(
+    f"{OPTION}.{o}"
+    for o in ("own_view=false", "weights=equal", "top_k=null", "projector=null", "augmentations=[]", "between=all")
+)
 BINARY = "binary"  # the REBAR recipe: a choice of one in place of an order
 TOP = 10  # places that count with weights=top
 ABLATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -25,6 +31,8 @@ ABLATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "softmax": ("softmax attention", (f"{MOTIF}.attention=softmax",)),
     "sparsemax": ("sparsemax attention", (f"{MOTIF}.attention=sparsemax",)),
+    "batch": ("few anchors with candidates beside them", FEW),
+    "as_published": ("RelCon as published, same encoder and budget", (*FEW, *PUBLISHED, *BARE)),
     "within": ("candidates of the own person only", (f"{OPTION}.which=within",)),
     "between": ("candidates of other people only", (f"{OPTION}.which=between",)),
     "both": ("candidates of the own person and of others", (f"{OPTION}.which=both",)),
