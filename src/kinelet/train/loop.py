@@ -17,6 +17,7 @@ from kinelet.errors import KineletError
 from kinelet.methods.base import Batch, Method, Output
 from kinelet.progress import Progress, silent
 from kinelet.train import distributed
+from kinelet.train.allocator import freed_memory_kept
 from kinelet.train.best import BestWeights, Judge
 from kinelet.train.checkpoint import load_checkpoint, save_checkpoint
 from kinelet.train.config import TrainConfig
@@ -68,7 +69,8 @@ def fit(
         DivergedError: if the loss stops being finite.
     """
     world = world or distributed.join(config.device)
-    Loop(method, config, folder, world, dict(state or {}), judge).run(batches, progress)
+    with freed_memory_kept() if world.device.type == "cpu" else nullcontext():
+        Loop(method, config, folder, world, dict(state or {}), judge).run(batches, progress)
 
 
 class Loop:

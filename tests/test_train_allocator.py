@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from kinelet.train import allocator
+from kinelet.train.allocator import freed_memory_kept
+
+glibc = pytest.mark.skipif(allocator._glibc() is None, reason="another C library")
+
+
+def pages_cleared(megabytes: int) -> int:
+    """Page faults of taking a block of memory, writing to it and giving it back, twice; those of the second time."""
+    import resource
+
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        block = torch.empty(megabytes << 18).fill_(1.0)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        del block
+    return after - before
+
+
+def resident_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+
+@glibc
+def test_memory_is_used_again_without_clearing_it() -> None:
+    with freed_memory_kept() as kept:
+        assert kept and pages_cleared(64) < 100
+
+
+@glibc
+def test_memory_is_given_back_at_the_end() -> None:
+    with freed_memory_kept():
+        pages_cleared(256)
+        inside = resident_mb()
+    assert resident_mb() < inside - 200
+
+
+def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with freed_memory_kept() as kept:
+        assert not kept
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    with freed_memory_kept() as kept:
+        assert not kept
+
+
+def test_settings_of_the_environment_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "10")
+    with freed_memory_kept() as kept:
+        assert not kept
+
+
+@glibc
+def test_an_error_inside_comes_out() -> None:
+    with pytest.raises(KeyError), freed_memory_kept():
+        raise KeyError
