@@ -9,6 +9,7 @@ from corpus_tools import corpus_of, recording
 from kinelet.corpus import Windows, union
 from kinelet.corpus.blocks import BlockSampler
 from kinelet.corpus.cycle import PartsCycle, PeopleCycle, PlainCycle
+from kinelet.corpus.turns import TurnSampler
 from kinelet.errors import BadOptionError
 from kinelet.signal.spec import imu_spec
 
@@ -134,3 +135,10 @@ def test_parts_alternate():
     part = np.array([0, 0, 0, 1, 1, 1])
     cycle = PartsCycle(np.arange(6), np.arange(6), part, 4, (0,))
     assert part[cycle.draw(0)].tolist() == [0, 1, 0, 1]
+
+
+def test_windows_without_candidates_are_of_different_people(windows):
+    sampler = TurnSampler(windows, 6, seed=2)
+    drawn = [sampler.draw(s) for s in range(40)]
+    assert all(len(set(windows.subject[d.index].tolist())) == 6 and d.candidates is None for d in drawn)
+    assert len({int(i) for d in drawn for i in d.index}) == 240

@@ -17,6 +17,7 @@ from kinelet.corpus.blocks import BlockSampler
 from kinelet.corpus.loader import load_batch
 from kinelet.corpus.permutation import permuted
 from kinelet.corpus.samplers import BalancedSampler, Draw, MixSampler, RandomSampler, Sampler
+from kinelet.corpus.turns import TurnSampler
 from kinelet.corpus.windows import Windows
 from kinelet.corpus.within import WithinSampler
 from kinelet.errors import BadOptionError
@@ -41,6 +42,8 @@ def make_sampler(views: Sequence[Windows], feed: Feed | None, config: PretrainCo
 
 def _of_view(view: Windows, feed: Feed | None, config: PretrainConfig, seed: int) -> Sampler:
     batch, balance = config.train.batch_size, config.data.balance == "part"
+    if feed is not None and not feed.candidates and feed.distinct:
+        return TurnSampler(view, batch, seed, balance=balance)
     if feed is None or not feed.candidates:
         return (BalancedSampler if balance else RandomSampler)(view, batch, seed)
     if not feed.every:

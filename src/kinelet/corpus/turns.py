@@ -1,0 +1,29 @@
+"""Windows whose people take turns, without candidates beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kinelet.corpus.samplers import Draw
+from kinelet.corpus.windows import Windows
+from kinelet.corpus.within import anchor_cycle
+
+
+class TurnSampler:
+    """Batches of windows of different people, or spread evenly over them where there are too few.
+
+    Args:
+        windows: What to draw from.
+        batch_size: Windows a batch.
+        seed: Which order.
+        balance: As many windows from every part of a union (or data set).
+    """
+
+    def __init__(self, windows: Windows, batch_size: int, seed: int = 0, *, balance: bool = False) -> None:
+        everything = np.arange(len(windows), dtype=np.int64)
+        self.windows = windows
+        self._cycle = anchor_cycle(windows, everything, batch_size, seed, distinct_subjects=True, balance=balance)
+
+    def draw(self, step: int) -> Draw:
+        """Global batch of a step."""
+        return Draw(self.windows, self._cycle.draw(step))
