@@ -86,8 +86,14 @@ def motif_rebuild(net: MotifNetwork, anchors: Tensor, candidates: Tensor) -> Ten
         candidates: ``(batch, channel, time)``.
 
     Returns:
-        ``(batch, channel, time)``.
+        ``(batch, channel, time)`` in the frame and units of the anchors.
+
+    Raises:
+        SpecMismatchError: if windows are not of the network's channels, or shapes differ.
     """
+    _check(net, anchors, candidates)
+    if len(anchors) != len(candidates):
+        raise SpecMismatchError(f"{len(anchors)} anchors but {len(candidates)} candidates", where="motif_rebuild")
     rebuilt: Tensor = net(anchors, candidates)
     return rebuilt
 
@@ -97,7 +103,7 @@ def _check(net: MotifNetwork, anchors: Tensor, candidates: Tensor) -> None:
     net.check_input(tuple(candidates.shape))
     if anchors.shape[1:] != candidates.shape[1:]:
         raise SpecMismatchError(
-            f"anchors have {anchors.shape[-1]} samples, candidates {candidates.shape[-1]}", where="motif_distance"
+            f"anchors have {anchors.shape[-1]} samples, candidates {candidates.shape[-1]}", where="motif distance"
         )
 
 
