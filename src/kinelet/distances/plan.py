@@ -63,8 +63,9 @@ def make_plan(
         raise BadOptionError(f"budget_mb={budget_mb}, chunk={chunk}: must be positive", where="motif_distance")
     time, half = windows.shape[-1], int(budget_mb * (1 << 20)) // 2
     row = net.config.width * time * windows.element_size()
-    # Scores and weights of a pair, and its query on the way through the stack.
-    pair = 3 * time * -(-time // net.config.stride) * windows.element_size() + 6 * row
+    # Scores of a pair on the way to weights, and its query on the way through the stack.
+    tables = 3 if attention == "softmax" else 5
+    pair = tables * time * -(-time // net.config.stride) * windows.element_size() + 6 * row
     room = half if windows.is_cuda else min(half, CACHE_BYTES)
     # Twice the keys, since they are joined from parts.
     return Plan(options, attention, chunk or max(1, room // pair), max(1, half // (2 * row)), precision == "bf16")
