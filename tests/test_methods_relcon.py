@@ -246,9 +246,9 @@ def test_the_own_view_adds_one_choice_before_all_others() -> None:
     assert loss == pytest.approx(float(first + others), rel=1e-5)
 
 
-@pytest.mark.parametrize("options", [{"own_view": True}, {"weights": "top"}, {"top_k": 3}])
+@pytest.mark.parametrize("options", [{"own_view": True}, {"weights": "top"}, {"top_k": 3}, {"decay": 0.5}])
 def test_options_that_contradict_each_other_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(BadOptionError, match=r"own_view|top_k"):
+    with pytest.raises(BadOptionError, match=r"own_view|top_k|decay"):
         validate(RelConConfig, options)
 
 

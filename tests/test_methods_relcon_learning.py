@@ -70,6 +70,8 @@ def test_places_are_weighted_as_named() -> None:
     like = torch.zeros(2, 4)
     log = place_weights("log", like)
     assert log is not None and log.tolist() == pytest.approx([1.0, 0.63093, 0.5, 0.43068], abs=1e-5)
+    geometric = place_weights("geometric", like, decay=0.5)
+    assert geometric is not None and geometric.tolist() == [1.0, 0.5, 0.25, 0.125]
     top = place_weights("top", like, 2)
     assert top is not None and top.tolist() == [1.0, 1.0, 0.0, 0.0] and place_weights("equal", like) is None
 

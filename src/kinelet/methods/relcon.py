@@ -18,16 +18,18 @@ class RelConConfig(CandidateConfig):
     """Configuration of :class:`RelCon`, beside what :class:`~kinelet.methods.candidates.CandidateConfig` has.
 
     Attributes:
-        weights: Places of the order count alike (``equal``), nearer ones more (``log``: 1 / log2(1 + place)), or only
-            the nearest (``top``).
+        weights: Places of the order count alike (``equal``), nearer ones more (``log``: 1 / log2(1 + place);
+            ``geometric``: decay ** (place - 1)), or only the nearest (``top``).
         top_k: How many with ``top``.
+        decay: Of ``geometric``.
         ties: Candidates no more than this much farther than another, in the distance's own unit, are not its
             negatives.
         own_view: A second augmented view of the anchor is one more candidate, nearest of all.
     """
 
-    weights: Literal["equal", "log", "top"] = "equal"
+    weights: Literal["equal", "log", "geometric", "top"] = "equal"
     top_k: int | None = Field(default=None, ge=1)
+    decay: float | None = Field(default=None, gt=0, lt=1)
     ties: float = Field(default=0.0, ge=0)
     own_view: bool = False
 
@@ -35,6 +37,8 @@ class RelConConfig(CandidateConfig):
     def _consistent(self) -> RelConConfig:
         if (self.weights == "top") != (self.top_k is not None):
             raise ValueError("top_k goes with weights='top', and only with it")
+        if (self.weights == "geometric") != (self.decay is not None):
+            raise ValueError("decay goes with weights='geometric', and only with it")
         if self.own_view and not self.augmentations:
             raise ValueError("own_view needs augmentations: without them the view is the anchor itself")
         return self
@@ -58,16 +62,18 @@ class RelCon(CandidateMethod):
     def forward(self, batch: Batch) -> Output:
         """Loss of a batch; parts: see :func:`indicators`."""
         cosine, distance, mask, _, embeddings = self.compare(batch)
-        weights = place_weights(self.config.weights, cosine, self.config.top_k)
+        weights = place_weights(self.config.weights, cosine, self.config.top_k, self.config.decay)
         loss = ranking_loss(cosine / self.config.temperature, distance, weights, mask, self.config.ties).mean()
         return {"loss": loss, "parts": indicators(cosine, distance, mask, weights), "embeddings": embeddings}
 
 
-def place_weights(kind: str, like: Tensor, top_k: int | None = None) -> Tensor | None:
+def place_weights(kind: str, like: Tensor, top_k: int | None = None, decay: float | None = None) -> Tensor | None:
     """Weights ``(N,)`` of the places of an order, nearest first, for similarities ``like`` ``(batch, N)``."""
     place = torch.arange(1, like.shape[1] + 1, device=like.device, dtype=like.dtype)
     if kind == "log":
         return 1 / torch.log2(1 + place)
+    if decay is not None:
+        return decay ** (place - 1)
     return (place <= top_k).to(like.dtype) if top_k is not None else None
 
 
