@@ -36,7 +36,7 @@ from kinelet.evaluate.task import Task
 from kinelet.progress import Progress, progress_bar
 from kinelet.signal.spec import SignalSpec
 from kinelet.train.folds import fold_pretrainer
-from kinelet.train.pretrain import PretrainConfig
+from kinelet.train.pretrain import PretrainConfig, steps_of
 
 EXERCISES = {
     "PEN": "pendulum",
@@ -47,14 +47,32 @@ EXERCISES = {
     "TRAP": "trapezius extension",
     "ROW": "upright row",
 }
+#: RelCon, cut down to minutes: windows of 2.56 s, a narrow distance network, few batches whose distances are kept.
 RECIPE: dict[str, Any] = {
-    "method": "simclr",
-    "method_options": {"view_s": 4.0, "view_speed": 1.25, "augmentations": "uncropped"},
+    "method": "relcon",
+    "method_options": {
+        "anchors": "every",
+        "candidates": 7,
+        "weights": "top",
+        "top_k": 3,
+        "own_view": True,
+        "projector": [128, 64],
+        "augmentations": "standard",
+        "cache": 30,
+    },
     "encoder": {"name": "resnet1d_small"},
-    "data": {"window_s": 5.0, "hop_s": 1.0},
+    "data": {"window_s": 2.56, "hop_s": 0.64, "channels": ["acc_x", "acc_y", "acc_z"]},
+    "distance": {
+        "method_options": {
+            "network": {"width": 32, "options": {"offset": "remove", "amplitude": "own", "scale": "isotropic"}},
+            "validation_every": 25,
+        },
+        "train": {"steps": 75, "log_every": 25},
+    },
     "train": {"steps": 150, "batch_size": 128, "lr": 2e-3, "weight_decay": 1e-4, "warmup": 15, "clip": None},
 }
 FOLDS = 5
+JUDGED_S = 5.0
 BASELINES = ("random", "hand_linear", "hand_boosting")
 # A few minutes do not pay for the patience that the baseline `scratch` has elsewhere.
 SCRATCH = {"lr": 2e-3, "epochs": 15, "patience": 5}
@@ -98,10 +116,10 @@ def run_demo(out: str | Path, overrides: list[str] | None = None) -> Findings:
     folder = Path(out)
     config = validate(PretrainConfig, apply_overrides(RECIPE, overrides or ()), where="recipe")
     corpus = _corpus(folder / "corpus")
-    windows = corpus.windows(config.data.window_s, 2.5, purity=0.9)
+    windows = corpus.windows(JUDGED_S, JUDGED_S / 2, purity=0.9, channels=config.data.channels)
     task = _named(Task.from_windows(windows, name="shoulder exercises"))
     splits = kfold(task.people, FOLDS, seed=0)
-    with progress_bar("pretrain without labels", FOLDS * config.train.steps, unit="steps") as progress:
+    with progress_bar("pretrain without labels", FOLDS * steps_of(config), unit="steps") as progress:
         pretrain = fold_pretrainer([_unlabelled(corpus, config)], folder / "folds", config, progress=progress)
         encoders = {split: pretrain(split) for split in splits}
     results = _judge(task, splits, encoders, folder)
@@ -141,7 +159,7 @@ def _judge(task: Task, splits: tuple[Split, ...], encoders: dict[Split, Encoder]
 
     def ours(progress: Progress) -> Result:
         probe = get_protocol("linear_probe")
-        return evaluate_crossfit(probe, by_test_people, task, splits, name="SimCLR", progress=progress)
+        return evaluate_crossfit(probe, by_test_people, task, splits, name="RelCon", progress=progress)
 
     def baseline(name: str, progress: Progress) -> Result:
         return run_baseline(name, task, splits, fresh=like, progress=progress)

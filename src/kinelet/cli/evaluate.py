@@ -67,7 +67,9 @@ def evaluate(
     config = settle(validate(JudgeConfig, apply_overrides(named, overrides or ()), where="options"), opened)
     total, unit = len(opened.subjects) if config.split == "loso" else config.folds, "folds"
     if refit and (run / "config.yaml").exists():
-        total, unit = total * int(load_yaml(run / "config.yaml")["train"]["steps"]), "steps"
+        from kinelet.train.pretrain import PretrainConfig, steps_of
+
+        total, unit = total * steps_of(validate(PretrainConfig, load_yaml(run / "config.yaml"))), "steps"
     with progress_bar("evaluate", total, unit=unit) as progress:
         results = judge(run, opened, config, progress=progress)
     if json:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from kinelet.distances.survey import survey
 from kinelet.report import evaluation, html, plots
+from kinelet.report.distance import sections
 from kinelet.report.html import Section
 from kinelet.report.run import training
 
@@ -22,20 +24,22 @@ QUESTION = "Can a watch tell seven exercises apart on people it has never seen?"
 def write_demo_report(found: Findings, config: PretrainConfig) -> Path:
     """Write ``report.html`` and return its path."""
     path = found.folder / "report.html"
-    sections = [
+    page = [
         Section("In short", _short(found)),
         *evaluation.sections(found.results),
         Section("What the watch recorded", _recordings(found)),
         Section("What the encoder makes of it", _map(found)),
+        *_distance(found),
         *_training(found),
         Section("How to read this", _caveats(found, config)),
         Section("Do it with your own recordings", html.code(OWN)),
     ]
     lead = (
-        "An encoder was pretrained on wrist movements without a single label. Then a straight boundary was drawn "
+        "An encoder was pretrained on wrist movements without a single label: a small network learnt how far "
+        "windows are from each other, and the encoder learnt to rank them likewise (RelCon). Then a boundary was drawn "
         "through what it had learnt, and judged on people whom neither had met."
     )
-    html.write_page(path, QUESTION, lead, sections, f"Made by kinelet demo in {found.seconds:,.0f} s.")
+    html.write_page(path, QUESTION, lead, page, f"Made by kinelet demo in {found.seconds:,.0f} s.")
     return path
 
 
@@ -46,7 +50,7 @@ def verdict(found: Findings) -> str:
     gap = ours.difference(best, "macro_f1")
     sign = "ahead of" if gap.lo > 0 else "behind" if gap.hi < 0 else "not told apart from"
     return (
-        f"SimCLR macro-F1 {ours.estimates['macro_f1']}; {sign} the best alternative, {best.encoder} "
+        f"RelCon macro-F1 {ours.estimates['macro_f1']}; {sign} the best alternative, {best.encoder} "
         f"{best.estimates['macro_f1']}: difference {gap.value:+.3f} [{gap.lo:+.3f}, {gap.hi:+.3f}]"
     )
 
@@ -96,6 +100,14 @@ def principal_plane(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]
     return np.asarray(z @ directions[:2].T, dtype=np.float64)
 
 
+def _distance(found: Findings) -> list[Section]:
+    """What the first fold's distance calls near and far: what the encoder was taught by."""
+    trained = sorted((found.folder / "folds").glob("*/distance/model"))
+    if not trained:
+        return []
+    return sections(survey(trained[0], found.corpus, anchors=14, candidates=120), people=False)
+
+
 def _training(found: Findings) -> list[Section]:
     runs = sorted((found.folder / "folds").glob("*/metrics.jsonl"))
     return training(runs[0].parent) if runs else []
@@ -120,6 +132,6 @@ def _caveats(found: Findings, config: PretrainConfig) -> str:
 
 OWN = """kinelet read P001.cwa
 kinelet corpus build recordings/ --out corpora/mine --rate 50
-kinelet pretrain simclr --corpus corpora/mine --out runs/mine
+kinelet pretrain relcon --corpus corpora/mine --out runs/mine
 kinelet evaluate runs/mine --corpus corpora/mine --refit
 kinelet report runs/mine"""

@@ -10,7 +10,7 @@ from kinelet.corpus.splits import Split
 from kinelet.corpus.windows import Windows
 from kinelet.encoders.base import Encoder
 from kinelet.progress import Progress, silent
-from kinelet.train.pretrain import PretrainConfig, pretrain_windows
+from kinelet.train.pretrain import PretrainConfig, pretrain_windows, steps_of
 
 
 def fold_pretrainer(
@@ -33,7 +33,7 @@ def fold_pretrainer(
         name = _name(split)
         if name not in started:
             started.append(name)
-        before = started.index(name) * config.train.steps
+        before = started.index(name) * steps_of(config)
         chosen = [view.of([s for s in view.subjects if s in split.train]) for view in views]
         return pretrain_windows(
             [view for view in chosen if len(view)],
