@@ -10,6 +10,7 @@ import pytest
 MODULES = [
     "kinelet.encoders.blocks",
     "kinelet.encoders.patch_transformer",
+    "kinelet.functional.attention",
     "kinelet.functional.augment",
     "kinelet.functional.augment_axes",
     "kinelet.functional.curves",
