@@ -179,7 +179,7 @@ class MotifNet(nn.Module):
         sd = torch.sqrt(candidate.var(-1, keepdim=True, unbiased=False) + 1e-5).detach()
         a = (anchor - mean) / sd * self.gamma + self.beta
         c = (candidate - mean) / sd * self.gamma + self.beta
-        identity = torch.eye(self.width).to(a.device)
+        identity = torch.eye(self.width, dtype=a.dtype).to(a.device)
         q, k, v = (
             stack(x).transpose(1, 2) @ identity for stack, x in ((self.query, a), (self.key, c), (self.value, c))
         )

@@ -45,41 +45,61 @@ Turns = dict[str, list[dict[str, float]]]
 
 
 def agreement(work: Work) -> dict[str, float]:
-    """Largest relative differences between the transcription and kinelet, in float32.
+    """Largest relative differences between the transcription and kinelet.
+
+    Distances, order and loss of a whole step in float32; gradients of a part of it in float64, as float32 gradients
+    of an untrained encoder are differences of large numbers.
 
     Raises:
         SystemExit: if they do not compute the same.
     """
-    found = stage1_agreement(work)
     batch = work.batch(work.anchors, 0)
     x, candidates = (part.to(work.device) for part in work.fetch(0))
     if not (torch.equal(x, batch["x"]) and torch.equal(candidates, batch["candidates"])):
         raise SystemExit("the two layouts hold different windows")
-    network, encoder = work.naive_network(), work.naive_encoder()
-    config = RelConConfig(candidates=work.size.candidates, two_pass=True)
-    method = RelCon(work.encoder(), config, MotifDistance(work.network().eval())).train()
-    theirs, ours = naive.distances(network, x, candidates), method.distances(batch)  # type: ignore[arg-type]
-    found["distance"] = float(((ours - theirs).abs() / theirs).max())
-    found["order"] = _disorder(theirs, ours)
-    z, own = encoder(x), encoder(candidates.flatten(0, 1)).reshape(*candidates.shape[:2], -1)
-    loss = naive.ranking_loss(z, own, theirs)
-    output = method(batch)
-    found["stage 2 loss"] = abs(float(output["loss"].detach() / loss.detach()) - 1)
-    found["stage 2 gradient"] = _gradient_gap(loss, encoder, output["loss"], method.encoder)
+    found = stage1_agreement(work)
+    with torch.no_grad():
+        sides = _Sides(work, torch.float32)
+        theirs, ours = naive.distances(sides.network, x, candidates), sides.method.distances(batch)  # type: ignore[arg-type]
+        found["distance"] = float(((ours - theirs).abs() / theirs).max())
+        found["order"] = _disorder(theirs, ours)
+        found["stage 2 loss"] = sides.losses(batch, theirs)[2]
+    few = {key: batch[key][:8].double() if key in ("x", "candidates") else batch[key][:8] for key in batch}
+    few["candidates"] = few["candidates"][:, :4]
+    sides = _Sides(work, torch.float64)
+    loss, own, _ = sides.losses(few, naive.distances(sides.network, few["x"], few["candidates"]))
+    found["stage 2 gradient"] = _gradient_gap(loss, sides.encoder, own, sides.method.encoder)
     for name, gap in found.items():
-        if not gap < (1e-3 if "gradient" in name else 1e-5):
+        if not gap < (1e-7 if "gradient" in name else 1e-5):
             raise SystemExit(f"kinelet and the transcription do not agree: {name} is off by {gap:.1e}")
     return found
 
 
+class _Sides:
+    """Both sides of stage 2, encoding in two passes, in one kind of number."""
+
+    def __init__(self, work: Work, dtype: torch.dtype) -> None:
+        self.network, self.encoder = work.naive_network().to(dtype), work.naive_encoder().to(dtype)
+        config = RelConConfig(candidates=work.size.candidates, two_pass=True)
+        self.method = RelCon(work.encoder(), config, MotifDistance(work.network().eval())).to(dtype).train()
+
+    def losses(self, batch: dict[str, Any], distance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
+        """Loss of the transcription, of kinelet, and their relative difference."""
+        candidates = batch["candidates"]
+        z, own = self.encoder(batch["x"]), self.encoder(candidates.flatten(0, 1))
+        theirs = naive.ranking_loss(z, own.reshape(*candidates.shape[:2], -1), distance)
+        ours = self.method(batch)["loss"]
+        return theirs, ours, abs(float(ours.detach() / theirs.detach()) - 1)
+
+
 def stage1_agreement(work: Work) -> dict[str, float]:
-    """The same for rebuilding windows from augmented ones, without dropout, in both attention modes."""
+    """The same for rebuilding windows from augmented ones, in float64 and without dropout, in both attention modes."""
     windows = naive.fetch(work.files, work.single.draw(0).index.tolist())
     candidate = naive.augment(windows, np.random.default_rng(0)).to(work.device)
-    windows = windows.to(work.device)
+    windows, candidate = windows.to(work.device).double(), candidate.double()
     found = {}
     for attention in ("softmax", "sparsemax"):
-        network, ours = work.naive_network(attention).eval(), work.network(attention).eval()
+        network, ours = work.naive_network(attention).double().eval(), work.network(attention).double().eval()
         loss = (network(windows, candidate) - windows).square().sum()
         method = Motif(ours, MotifMethodConfig(network=ours.config, loss="published"))
         total = method.rebuild_error(windows, candidate)[0].sum()
