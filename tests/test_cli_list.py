@@ -22,7 +22,7 @@ def test_the_names_are_those_of_the_library(kind: str) -> None:
 
 
 def test_everything_is_listed_at_once() -> None:
-    assert set(done("list", "--json").document) == {*KINDS, "baselines"}
+    assert set(done("list", "--json").document) == {*KINDS, "baselines", "recipes"}
 
 
 def test_each_name_is_explained() -> None:

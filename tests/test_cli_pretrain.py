@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from cli_tools import Answer, done, finish, kinelet, start
 from corpus_tools import corpus_of, people
 from kinelet.encoders.registry import list_encoders
-from kinelet.methods.registry import list_methods
+from kinelet.methods.registry import get_method, list_methods, method_info
 
 TINY = (
     "encoder.options.widths=[8, 8]",
@@ -65,6 +65,10 @@ def test_the_answer_for_machines(corpus: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", list_methods())
 def test_every_method_runs_on_the_patch_transformer(method: str, corpus: Path, tmp_path: Path) -> None:
     small = ("encoder.name=patch_transformer", "encoder.options={width: 16, depth: 1, heads: 2}")
+    if get_method(method)[0].uses_distance:
+        small += ("distance=euclid", "method_options.candidates=3", "method_options.anchors=batch")
+    if method_info(method).keeps == "distance":
+        small = ("method_options.network={width: 8, blocks: 1}",)
     done(*command(corpus, tmp_path / "run", *small, method=method))
     assert card(tmp_path / "run")["method"] == method
 
@@ -105,7 +109,7 @@ def test_people_held_out_by_recipe_and_by_option_are_both_held_out(corpus: Path,
         (["data.channels=[acc_x, bvp]"], "bvp"),
         (["train.batch_size=4096"], "a batch of 4096 from 32 windows"),
         (["train.lr"], "key=value"),
-        (["--config", "absent.yaml"], "absent.yaml: no such file"),
+        (["--config", "absent.yaml"], "no recipe 'absent.yaml'"),
         (["--corpus", "absent"], "absent: holds no corpus"),
     ],
 )

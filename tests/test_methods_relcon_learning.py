@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kinelet.encoders.base import Encoder
 from kinelet.encoders.registry import create_encoder
-from kinelet.methods.relcon import RelCon, RelConConfig, indicators, place_weights
+from kinelet.methods.relcon import RelCon, RelConConfig, indicators, others_first, place_weights
 from test_methods_conformance import make_batch
 from test_methods_relcon import relcon, trained
 from test_methods_simclr import Flatten
@@ -145,3 +145,11 @@ def test_the_encoder_comes_to_agree_with_the_distance() -> None:
         optimizer.step()
         agreement.append(float(out["parts"]["agreement"]))
     assert agreement[-1] > agreement[0] + 0.1
+
+
+def test_windows_of_the_own_person_can_be_put_behind_all_others() -> None:
+    distance = torch.tensor([[1.0, 5.0, 3.0, 9.0, torch.inf], [2.0, 0.5, 7.0, 4.0, -torch.inf]])
+    moved = others_first(distance, 2)
+    assert moved.argsort(dim=1, stable=True)[:, :4].tolist()[0] == [2, 3, 0, 1]
+    assert moved.argsort(dim=1, stable=True).tolist()[1] == [4, 3, 2, 1, 0]
+    assert torch.equal(moved[:, 2:], distance[:, 2:])

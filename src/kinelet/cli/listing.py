@@ -10,7 +10,7 @@ import typer
 
 def listing(
     kind: Annotated[
-        str, typer.Argument(help="encoders, methods, datasets, protocols, baselines, readers, or all.")
+        str, typer.Argument(help="encoders, methods, datasets, protocols, baselines, readers, recipes, or all.")
     ] = "all",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -68,6 +68,12 @@ def _readers() -> dict[str, str]:
     return {r.name: r.title for r in READERS.values()}
 
 
+def _recipes() -> dict[str, str]:
+    from kinelet.train.recipes import list_recipes, title_of
+
+    return {name: title_of(name) for name in list_recipes()}
+
+
 _SOURCES: dict[str, Callable[[], dict[str, str]]] = {
     "encoders": _encoders,
     "methods": _methods,
@@ -75,4 +81,5 @@ _SOURCES: dict[str, Callable[[], dict[str, str]]] = {
     "protocols": _protocols,
     "baselines": _baselines,
     "readers": _readers,
+    "recipes": _recipes,
 }

@@ -21,7 +21,10 @@ def pretrain(
     ] = None,
     corpus: Annotated[list[Path] | None, typer.Option(help="Corpus folder; repeat for several.")] = None,
     out: Annotated[Path, typer.Option(help="Run directory.")] = Path("runs/latest"),
-    config: Annotated[Path | None, typer.Option(help="YAML recipe.")] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="YAML recipe, or the name of one; see kinelet list recipes. Default: the method's own."),
+    ] = None,
     hold_out: Annotated[list[str] | None, typer.Option(help="A person never to train on; repeat.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -31,17 +34,16 @@ def pretrain(
     Several processes: torchrun --nproc-per-node N -m kinelet pretrain, with the same arguments.
     """
     from kinelet.cli import output
-    from kinelet.config import apply_overrides, load_yaml, validate
     from kinelet.corpus.corpus import Corpus
     from kinelet.errors import BadOptionError
     from kinelet.progress import progress_bar
     from kinelet.train import distributed
-    from kinelet.train.pretrain import PretrainConfig, steps_of
+    from kinelet.train.pretrain import steps_of
+    from kinelet.train.recipes import recipe
 
     if not corpus:
         raise BadOptionError("no corpus given", remedy="Add --corpus DIR; kinelet corpus build makes one")
-    recipe = apply_overrides(load_yaml(config) if config else {}, [f"method={method}", *(overrides or [])])
-    resolved = validate(PretrainConfig, recipe, where=str(config or "options"))
+    resolved = recipe(config, overrides or (), method=method)
     # Those that the recipe holds out stay held out.
     held = tuple(dict.fromkeys([*resolved.data.hold_out, *(hold_out or [])]))
     resolved = resolved.model_copy(update={"data": resolved.data.model_copy(update={"hold_out": held})})

@@ -24,6 +24,9 @@ class RelConConfig(CandidateConfig):
         decay: Of ``geometric``.
         ties: Candidates no more than this much farther than another, in the distance's own unit, are not its
             negatives.
+        own_person: Windows of the anchor's own person are ``ranked`` by distance like all others, as published, or
+            ``last``: behind everybody else's, so that they are negatives only. They are near for reasons that have
+            nothing to do with movement: habit, and how the sensor sits.
         own_view: A second augmented view of the anchor is one more candidate, nearest of all.
     """
 
@@ -31,6 +34,7 @@ class RelConConfig(CandidateConfig):
     top_k: int | None = Field(default=None, ge=1)
     decay: float | None = Field(default=None, gt=0, lt=1)
     ties: float = Field(default=0.0, ge=0)
+    own_person: Literal["ranked", "last"] = "ranked"
     own_view: bool = False
 
     @model_validator(mode="after")
@@ -61,10 +65,19 @@ class RelCon(CandidateMethod):
 
     def forward(self, batch: Batch) -> Output:
         """Loss of a batch; parts: see :func:`indicators`."""
-        cosine, distance, mask, _, embeddings = self.compare(batch)
+        cosine, distance, mask, inside, embeddings = self.compare(batch)
+        if self.config.own_person == "last":
+            distance = others_first(distance, inside)
         weights = place_weights(self.config.weights, cosine, self.config.top_k, self.config.decay)
         loss = ranking_loss(cosine / self.config.temperature, distance, weights, mask, self.config.ties).mean()
         return {"loss": loss, "parts": indicators(cosine, distance, mask, weights), "embeddings": embeddings}
+
+
+def others_first(distance: Tensor, inside: int) -> Tensor:
+    """Distances ``(batch, N)`` with the first ``inside`` columns behind all others, in their own order."""
+    known = distance[distance.isfinite()]
+    span = known.max() - known.min() + 1 if len(known) else 1.0
+    return torch.cat([distance[:, :inside] + span, distance[:, inside:]], dim=1)
 
 
 def place_weights(kind: str, like: Tensor, top_k: int | None = None, decay: float | None = None) -> Tensor | None:
