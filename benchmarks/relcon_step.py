@@ -3,6 +3,7 @@
     python benchmarks/relcon_step.py                      # about a quarter of an hour on two cores
     python benchmarks/relcon_step.py --quick              # a few tiny steps: do both sides agree?
     python benchmarks/relcon_step.py --part "stage 2" --repeats 7 --json step.json
+    python benchmarks/relcon_step.py --profile "stage 2" "kinelet fp32"
     python benchmarks/relcon_step.py --device cuda
 
 Before anything is timed, both sides must give the same distances, order, loss and gradient. Then contenders take turns
@@ -29,7 +30,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.table import Table
 
 import relcon_naive as naive
 from kinelet.distances.base import MotifDistance
@@ -37,6 +37,8 @@ from kinelet.methods.motif import Motif, MotifMethodConfig
 from kinelet.methods.relcon import RelCon, RelConConfig
 from relcon_work import CONTENDERS, QUICK, Contender, Size, Work
 
+#: Steps in a turn.
+STEPS = {"stage 1, softmax": 10, "stage 1, sparsemax": 10, "distance": 1, "stage 2": 1}
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 Turns = dict[str, list[dict[str, float]]]
 
@@ -138,14 +140,15 @@ def measure(work: Work, parts: list[str], args: argparse.Namespace, console: Con
     """Turns of every contender of every part, round after round."""
     found: dict[str, Turns] = {}
     for part in parts:
+        steps = args.steps or STEPS[part]
         contenders = {name: make(work) for name, make in CONTENDERS[part].items() if wanted(name, args)}
         for name, contender in contenders.items():
             console.print(f"{part}, {name}: warming up", style="dim")
-            contender.turn(args.warm_up)
+            contender.turn(args.warm_up * steps)
         found[part] = {name: [] for name in contenders}
         for _ in range(args.repeats):
             for name, contender in contenders.items():
-                found[part][name].append(contender.turn(args.steps) | rates(contender))
+                found[part][name].append(contender.turn(steps) | rates(contender))
     return found
 
 
@@ -177,7 +180,7 @@ def summary(turns: Turns) -> dict[str, dict[str, float]]:
 
 
 def peak_mb(part: str, name: str, work: Work, args: argparse.Namespace) -> float:
-    """Peak memory of a process that takes two steps; on CUDA, of the device."""
+    """Peak memory of a process that takes a turn; on CUDA, of the device."""
     command = [sys.executable, __file__, "--folder", str(work.folder), "--device", args.device]
     command += ["--peak-of", part, name, *(["--quick"] if args.quick else [])]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -185,24 +188,44 @@ def peak_mb(part: str, name: str, work: Work, args: argparse.Namespace) -> float
 
 
 def peak_here(part: str, name: str, work: Work) -> float:
-    CONTENDERS[part][name](work).turn(2)
+    CONTENDERS[part][name](work).turn(STEPS[part])
     if work.device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
+def profile(part: str, name: str, work: Work, rows: int = 15) -> None:
+    """Print where a step of a contender spends its time, operator by operator, as a Markdown table."""
+    contender = CONTENDERS[part][name](work)
+    contender.turn(2)
+    cuda = work.device.type == "cuda"
+    kinds = [torch.profiler.ProfilerActivity.CPU, *([torch.profiler.ProfilerActivity.CUDA] if cuda else [])]
+    with torch.profiler.profile(activities=kinds) as found:
+        contender.turn(1)
+    key = "self_device_time_total" if cuda else "self_cpu_time_total"
+    events = sorted(found.key_averages(), key=lambda e: getattr(e, key), reverse=True)
+    total = sum(getattr(e, key) for e in events)
+    print(f"| {part}, {name} | share | s | calls |\n| --- | --- | --- | --- |")
+    for event in events[:rows]:
+        seconds = getattr(event, key)
+        print(f"| {event.key} | {seconds / total:.1%} | {seconds / 1e6:.3f} | {event.count} |")
+
+
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
-def show(part: str, rows: dict[str, dict[str, float]], console: Console) -> None:
-    heads = ["s/step", "CPU s", "anchors/s", "pairs/s", "windows/s", "data wait", "peak MB", "faster", "anchors/s ×"]
-    table = Table(part, *heads)
+def show(part: str, rows: dict[str, dict[str, float]]) -> None:
+    """Print a Markdown table."""
+    heads = ["s a step", "CPU s", "anchors/s", "pairs/s", "windows/s", "waiting for data", "peak MB"]
+    heads = [part, *heads, "times faster", "times less CPU", "times the anchors/s"]
+    print("| " + " | ".join(heads) + " |\n| " + " | ".join(["---"] * len(heads)) + " |")
     for name, row in rows.items():
-        cells = [f"{row['wall_s']:.3f}", f"{row['cpu_s']:.2f}"]
-        cells += [f"{row[f'{key}_per_s']:,.1f}" if row[key] else "–" for key in ("anchors", "pairs", "windows")]
-        cells += [f"{row['wait_share']:.1%}", f"{row['peak_mb']:,.0f}" if "peak_mb" in row else "–"]
-        table.add_row(name, *cells, f"{row['times_faster']:.2f}", f"{row['times_anchors_per_s']:.1f}")
-    console.print(table)
+        cells = [name, f"{row['wall_s']:.3f}", f"{row['cpu_s']:.2f}"]
+        cells += [f"{row[f'{key}_per_s']:,.1f}" if row[key] else "" for key in ("anchors", "pairs", "windows")]
+        cells += [f"{row['wait_share']:.1%}", f"{row['peak_mb']:,.0f}" if "peak_mb" in row else ""]
+        cells += [f"{row[key]:.2f}" for key in ("times_faster", "times_less_cpu", "times_anchors_per_s")]
+        print("| " + " | ".join(cells) + " |")
+    print(flush=True)
 
 
 def environment(args: argparse.Namespace, size: Size) -> dict[str, Any]:
@@ -219,7 +242,7 @@ def environment(args: argparse.Namespace, size: Size) -> dict[str, Any]:
         "pairs": size.pairs,
         "encoded": size.encoded,
         "repeats": args.repeats,
-        "steps": args.steps,
+        "steps": args.steps or STEPS,
     }
 
 
@@ -244,13 +267,14 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5, help="rounds in which every contender has a turn")
-    parser.add_argument("--steps", type=int, default=2, help="steps in a turn")
-    parser.add_argument("--warm-up", type=int, default=3, help="steps before the first turn")
+    parser.add_argument("--steps", type=int, help="steps in a turn; otherwise as many as the part needs")
+    parser.add_argument("--warm-up", type=int, default=2, help="turns before the first that counts")
     parser.add_argument("--default-allocator", action="store_true", help="leave glibc's allocator as it is")
     parser.add_argument("--no-compile", action="store_true", help="leave out what needs a C++ compiler")
     parser.add_argument("--no-peak", action="store_true", help="do not measure memory, which takes a process each")
     parser.add_argument("--folder", type=Path, help="where to put windows; a temporary folder if not given")
     parser.add_argument("--json", type=Path, help="write all figures here")
+    parser.add_argument("--profile", nargs=2, metavar=("PART", "NAME"), help="show where a step's time goes instead")
     parser.add_argument("--peak-of", nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args(given)
 
@@ -262,14 +286,14 @@ def run(args: argparse.Namespace, folder: Path, console: Console) -> dict[str, A
     work = Work(folder, size, args.device)
     parts = args.part or list(CONTENDERS)
     report: dict[str, Any] = {"environment": environment(args, size), "agreement": agreement(work), "parts": {}}
-    console.print(report["environment"])
+    console.print(report["environment"], soft_wrap=True)
     console.print("largest relative differences:", {k: f"{v:.1e}" for k, v in report["agreement"].items()})
     for part, turns in measure(work, parts, args, console).items():
         rows = summary(turns)
         for name in rows if not args.no_peak else ():
             rows[name]["peak_mb"] = peak_mb(part, name, work, args)
         report["parts"][part] = {"contenders": rows, "turns": turns}
-        show(part, rows, console)
+        show(part, rows)
     report["environment"]["load_after"] = os.getloadavg()
     return report
 
@@ -284,6 +308,10 @@ def main(given: list[str]) -> None:
         return
     tune_allocator(args, given)
     try:
+        if args.profile:
+            torch.set_num_threads(args.threads)
+            profile(*args.profile, Work(folder, QUICK if args.quick else Size(), args.device))
+            return
         report = run(args, folder, Console())
         if args.json:
             args.json.write_text(json.dumps(report, indent=1))

@@ -152,3 +152,17 @@ def test_the_full_size_is_the_published_one() -> None:
 @pytest.mark.parametrize("part", list(CONTENDERS))
 def test_each_part_begins_with_the_transcription(part: str) -> None:
     assert next(iter(CONTENDERS[part])) == "naive"
+
+
+def test_a_profile_names_the_operators(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    relcon_step.profile("distance", "kinelet fp32", work)
+    assert "convolution" in capsys.readouterr().out
+
+
+def test_a_table_has_a_row_for_each_contender(report: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    relcon_step.show("stage 2", report["parts"]["stage 2"]["contenders"])
+    assert [line.split(" | ")[0][2:] for line in capsys.readouterr().out.splitlines()[2:-1]] == TIMED
+
+
+def test_peak_memory_is_that_of_a_process(work: Work) -> None:
+    assert relcon_step.peak_here("distance", "kinelet fp32", work) > 50
