@@ -51,17 +51,17 @@ EXERCISES = {
 RECIPE: dict[str, Any] = {
     "method": "relcon",
     "method_options": {
-        "anchors": "every",
-        "candidates": 7,
-        "weights": "top",
-        "top_k": 3,
+        "anchors": "batch",
+        "which": "between",
+        "weights": "geometric",
+        "decay": 0.3,
         "own_view": True,
         "projector": [128, 64],
         "augmentations": "standard",
-        "cache": 30,
+        "cache": 20,
     },
     "encoder": {"name": "resnet1d_small"},
-    "data": {"window_s": 2.56, "hop_s": 0.64, "channels": ["acc_x", "acc_y", "acc_z"]},
+    "data": {"window_s": 2.56, "hop_s": 1.28, "channels": ["acc_x", "acc_y", "acc_z"]},
     "distance": {
         "method_options": {
             "network": {"width": 32, "options": {"offset": "remove", "amplitude": "own", "scale": "isotropic"}},
