@@ -38,7 +38,7 @@ from kinelet.methods.relcon import RelCon, RelConConfig
 from relcon_work import CONTENDERS, QUICK, Contender, Size, Work
 
 #: Steps in a turn.
-STEPS = {"stage 1, softmax": 10, "stage 1, sparsemax": 10, "distance": 1, "stage 2": 1}
+STEPS = {"stage 1, softmax": 10, "stage 1, sparsemax": 10, "distance": 1, "stage 2": 1, "stage 2, other ways": 1}
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 Turns = dict[str, list[dict[str, float]]]
 

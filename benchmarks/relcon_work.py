@@ -187,7 +187,7 @@ class Work:
         moved = {key: torch.as_tensor(value).to(self.device) for key, value in found.items()}
         return moved | {"generators": [torch.Generator(self.device).manual_seed(step)]}
 
-    def cached(self, sampler: Sampler, relcon: RelCon, draws: int = 2) -> Cached:
+    def cached(self, sampler: Sampler, relcon: RelCon, draws: int = 1) -> Cached:
         """``sampler`` with the distances of its first draws."""
 
         def distances(step: int) -> np.ndarray:
@@ -347,6 +347,9 @@ def relcon(
     return Kinelet(work, method, sampler, sizes, precision=precision, compile=compiled, batch_size=anchors)
 
 
+#: Options of the distance with which each window is normalised by itself, so that queries are a window's, not a pair's.
+OWN_SCALE = {"offset_free": True, "amplitude": "own", "scale": "isotropic"}
+
 #: What is timed, by name; the first of each part is what the others of the part are compared with.
 CONTENDERS: dict[str, dict[str, Callable[[Work], Contender]]] = {
     "stage 1, softmax": {
@@ -370,10 +373,14 @@ CONTENDERS: dict[str, dict[str, Callable[[Work], Contender]]] = {
         "kinelet bf16": lambda w: relcon(w, "bf16"),
         "kinelet bf16, bf16 distance": lambda w: relcon(w, "bf16", distance="bf16"),
         "kinelet bf16, compiled": lambda w: relcon(w, "bf16", distance="bf16", compiled=True),
+    },
+    "stage 2, other ways": {
+        "naive": Naive2,
         "cached distance fp32": lambda w: relcon(w, cached=True),
         "cached distance bf16": lambda w: relcon(w, "bf16", cached=True),
         "every window fp32": lambda w: relcon(w, every=True),
         "every window bf16": lambda w: relcon(w, "bf16", every=True, distance="bf16"),
+        "every window bf16, own scale": lambda w: relcon(w, "bf16", every=True, distance="bf16", **OWN_SCALE),
         "every window, cached fp32": lambda w: relcon(w, every=True, cached=True),
         "every window, cached bf16": lambda w: relcon(w, "bf16", every=True, cached=True),
     },
