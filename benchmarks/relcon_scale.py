@@ -250,19 +250,20 @@ def _cpu_hours(rate: float) -> str:
     return f"{WINDOWS / rate / 3600:,.1f} CPU hours"
 
 
-def rates_of(step: Path) -> dict[str, float]:
+def rates_of(files: Sequence[Path]) -> dict[str, float]:
     """Pairs and windows a second, float32."""
-    parts = json.loads(step.read_text())["parts"]
-    cached = parts["stage 2"]["contenders"]["cached distance fp32"]
+    parts: dict[str, Any] = {}
+    for file in files:
+        parts |= json.loads(file.read_text())["parts"]
     return {
         "pairs": parts["distance"]["contenders"]["kinelet fp32"]["pairs_per_s"],
-        "windows": cached["windows_per_s"],
+        "windows": parts["stage 2, other ways"]["contenders"]["cached distance fp32"]["windows_per_s"],
     }
 
 
 def main(given: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--step", type=Path, required=True, help="file that relcon_step.py --json wrote")
+    parser.add_argument("--step", type=Path, nargs="+", required=True, help="files that relcon_step.py --json wrote")
     parser.add_argument("--check", type=int, default=2, help="how many sizes to measure as well, smallest first")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(given)
