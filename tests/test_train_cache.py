@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -12,6 +13,8 @@ from safetensors.torch import load_file
 from corpus_tools import corpus_of, people
 from kinelet.config import validate
 from kinelet.corpus.windows import Windows
+from kinelet.train import distributed
+from kinelet.train.distributed import World
 from kinelet.train.feeding import Cached
 from kinelet.train.pretrain import PretrainConfig, pretrain_windows
 
@@ -83,3 +86,23 @@ def test_another_distance_is_computed_anew(windows: Windows, tmp_path: Path, com
 
 def test_the_folder_of_a_run_keeps_none_of_them(windows: Windows, tmp_path: Path) -> None:
     assert not list(run(windows, tmp_path / "a", tmp_path / "cache").glob("distances*"))
+
+
+def test_processes_compute_a_batch_together_even_if_one_has_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between two processes' files, the one that has its own would leave the other waiting for its rows."""
+    cached = Cached(Any, 3, Any, tmp_path, World(0, 2, torch.device("cpu")))  # type: ignore[arg-type]
+    monkeypatch.setattr(Cached, "_compute", lambda self, number: np.full((1, 1), float(number)))
+    for number in range(3):
+        np.save(tmp_path / f"{number:06d}-0of2.npy", np.full((1, 1), -1.0))
+    asked: list[bool] = []
+
+    def second_lacks_another(flag: bool, world: World) -> bool:
+        asked.append(flag)
+        return flag or len(asked) == 2
+
+    monkeypatch.setattr(distributed, "any_rank", second_lacks_another)
+    cached.fill()
+    assert asked == [False] * 3
+    assert [float(np.load(tmp_path / f"{n:06d}-0of2.npy")[0, 0]) for n in range(3)] == [-1.0, 1.0, -1.0]

@@ -24,6 +24,7 @@ from kinelet.errors import BadOptionError
 from kinelet.files import atomic_write
 from kinelet.methods.base import Batch, Feed
 from kinelet.progress import Progress, silent
+from kinelet.train import distributed
 from kinelet.train.distributed import World
 from kinelet.train.recipe import PretrainConfig
 
@@ -120,7 +121,8 @@ class Cached:
         self.folder.mkdir(parents=True, exist_ok=True)
         for number in range(self.count):
             path = self._path(number)
-            if not path.exists():
+            # Processes compute a batch together: one that has its file already must not leave the others waiting.
+            if distributed.any_rank(not path.exists(), self.world):
                 with atomic_write(path) as temporary, temporary.open("wb") as file:
                     np.save(file, self._compute(number), allow_pickle=False)
             progress(number + 1, "distances of the batches")
