@@ -66,7 +66,8 @@ def test_the_answer_for_machines(corpus: Path, tmp_path: Path) -> None:
 def test_every_method_runs_on_the_patch_transformer(method: str, corpus: Path, tmp_path: Path) -> None:
     small = ("encoder.name=patch_transformer", "encoder.options={width: 16, depth: 1, heads: 2}")
     if get_method(method)[0].uses_distance:
-        small += ("distance=euclid", "method_options.candidates=3", "method_options.anchors=batch")
+        small = (*small, "distance=euclid", "method_options.candidates=3", "method_options.anchors=batch")
+        small = (*small, "train.batch_size=8")
     if method_info(method).keeps == "distance":
         small = ("method_options.network={width: 8, blocks: 1}",)
     done(*command(corpus, tmp_path / "run", *small, method=method))

@@ -108,7 +108,7 @@ def test_a_step_is_a_pure_function_of_seed_and_step(windows):
 
 
 def test_too_few_windows_an_hour_fail_with_the_count_and_the_remedy(windows):
-    with pytest.raises(BadOptionError, match=r"\d+ of 1673 windows lack 100 candidates.*smaller k"):
+    with pytest.raises(BadOptionError, match=r"\d+ of 1673 windows lack 100 candidates.*fewer candidates"):
         WithinSampler(windows, 6, 100)
 
 

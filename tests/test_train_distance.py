@@ -25,6 +25,7 @@ from kinelet.train.best import BestWeights
 from kinelet.train.distance import train_distance
 from kinelet.train.distributed import join
 from kinelet.train.feeding import Cached
+from kinelet.train.loop import DivergedError
 from kinelet.train.pretrain import PretrainConfig, pretrain, steps_of, training_views
 
 TRAIN = {"steps": 4, "batch_size": 8, "warmup": 1, "log_every": 1, "checkpoint_every": 2, "threads": 1, "device": "cpu"}
@@ -231,3 +232,11 @@ def test_the_command_line_trains_both_stages_and_a_distance_alone(corpus: Corpus
     given = [*both[:4], "--out", str(tmp_path / "g"), *more, "method_options.candidates=3"]
     given += [f"distance={tmp_path / 'm'}", "encoder.options.widths=[8,8]"]
     assert CliRunner().invoke(app, given, catch_exceptions=False).exit_code == 0
+
+
+def test_a_validation_that_is_no_number_stops_the_run(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kinelet.methods.motif.Motif.validate", lambda *_: torch.tensor(torch.nan))
+    with pytest.raises(DivergedError, match="validation is nan after step 2"):
+        train_distance(training_views(corpus, motif().data), tmp_path, motif())

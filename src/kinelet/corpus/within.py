@@ -97,7 +97,7 @@ class WithinSampler:
             f"{self.dropped} of {len(self.windows)} windows lack {' and '.join(wanted)} (there are {hour} in an hour, "
             f"{person} of a person)",
             where="WithinSampler",
-            remedy="Use a smaller k, a shorter hop, within='subject', or drop_short=True to leave those windows out",
+            remedy="Use fewer candidates, a shorter hop, within=subject, or drop_short=true to leave those windows out",
         )
 
     def indices(self, step: int) -> Ints:

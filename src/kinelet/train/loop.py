@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -147,6 +148,12 @@ class Loop:
         with self._autocast():
             score = self.judge.score(self.method)
         self.method.train()
+        if not math.isfinite(score):
+            raise DivergedError(
+                f"validation is {score} after step {self.done}",
+                where=str(self.folder),
+                remedy="Lower train.lr, or check the corpus with kinelet corpus info",
+            )
         self.best.update(self.method.encoder, score)
         return {"validation": score}
 
