@@ -94,3 +94,11 @@ def test_modes_go_by_name() -> None:
 def test_another_mode_is_refused() -> None:
     with pytest.raises(BadOptionError, match="entmax"):
         attention_weights(scores(2, 3), "entmax")
+
+
+def test_scores_in_half_precision_give_the_weights_of_the_same_scores_in_full() -> None:
+    torch.manual_seed(0)
+    half = (8 * torch.randn(64, 256)).bfloat16()
+    weights = sparsemax(half)
+    assert weights.dtype == torch.bfloat16
+    torch.testing.assert_close(weights.float(), sparsemax(half.float()), atol=1e-2, rtol=1e-2)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kinelet.errors import BadOptionError
+from kinelet.functional.precision import full
 
 
 def sparsemax(z: Tensor, dim: int = -1) -> Tensor:
@@ -49,8 +50,9 @@ class _Sparsemax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor) -> Tensor:
         # Thresholds found by search are several times faster than by sorting, but a compiler cannot trace the search.
-        threshold = _by_sorting(z) if torch.compiler.is_compiling() else _by_search(z)
-        weights = (z - threshold).clamp_(min=0)
+        wide = full(z)  # in half precision the search would go in circles
+        threshold = _by_sorting(wide) if torch.compiler.is_compiling() else _by_search(wide)
+        weights = (wide - threshold).clamp_(min=0).to(z.dtype)
         ctx.save_for_backward(weights)
         return weights
 
