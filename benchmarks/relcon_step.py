@@ -283,6 +283,8 @@ def run(args: argparse.Namespace, folder: Path, console: Console) -> dict[str, A
     """Check, time and show everything."""
     size = QUICK if args.quick else Size()
     torch.set_num_threads(args.threads)
+    # float32 is to be float32 on a GPU too, on both sides.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     work = Work(folder, size, args.device)
     parts = args.part or list(CONTENDERS)
     report: dict[str, Any] = {"environment": environment(args, size), "agreement": agreement(work), "parts": {}}
