@@ -58,18 +58,18 @@ RECIPE: dict[str, Any] = {
         "own_view": True,
         "projector": [128, 64],
         "augmentations": "standard",
-        "cache": 20,
+        "cache": 16,
     },
     "encoder": {"name": "resnet1d_small"},
     "data": {"window_s": 2.56, "hop_s": 1.28, "channels": ["acc_x", "acc_y", "acc_z"]},
     "distance": {
         "method_options": {
             "network": {"width": 32, "options": {"offset": "remove", "amplitude": "own", "scale": "isotropic"}},
-            "validation_every": 25,
+            "validation_every": 20,
         },
-        "train": {"steps": 75, "log_every": 25},
+        "train": {"steps": 60, "log_every": 20},
     },
-    "train": {"steps": 150, "batch_size": 128, "lr": 2e-3, "weight_decay": 1e-4, "warmup": 15, "clip": None},
+    "train": {"steps": 120, "batch_size": 128, "lr": 2e-3, "weight_decay": 1e-4, "warmup": 15, "clip": None},
 }
 FOLDS = 5
 JUDGED_S = 5.0
