@@ -31,8 +31,8 @@ def iterate_batches(
 
     A batch holds ``x`` ``(batch, channel, time)`` float32; ``index``, ``subject``, ``recording`` and ``part`` (code of
     the data set, or part of a union) int64 ``(batch,)``; ``time_s`` float64 ``(batch,)``; and ``candidates`` ``(batch,
-    K, channel, time)`` with ``candidate_index`` ``(batch, K)`` if the sampler draws candidates, and ``distance``
-    ``(batch, N)`` if it knows them.
+    K, channel, time)`` with ``candidate_index`` ``(batch, K)`` if the sampler draws candidates, ``distance``
+    ``(batch, N)`` if it knows them, and whatever else it adds to each row.
 
     Args:
         sampler: Says which windows a step is made of.
@@ -90,7 +90,7 @@ def load_batch(draw: Draw, rank: int = 0, world: int = 1) -> Arrays:
         batch["candidates"] = windows.gather(candidates.ravel()).reshape(*candidates.shape, *batch["x"].shape[1:])
     if draw.distance is not None:
         batch["distance"] = np.array(draw.distance[part])
-    return batch
+    return batch | {name: values[part] for name, values in draw.extra.items()}
 
 
 def _part(draw: Draw, rank: int, world: int) -> slice:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ class Draw:
         candidates: Numbers of further windows of each row, shape ``(rows, K)``, or ``None``.
         run: Consecutive rows that belong together; ranks never get part of a run.
         distance: Distances of each row's candidates, shape ``(rows, N)`` float32, or ``None``.
+        extra: Further arrays, a row each, that go into the batch under these names.
     """
 
     windows: Windows
@@ -33,6 +34,7 @@ class Draw:
     candidates: Ints | None = None
     run: int = 1
     distance: npt.NDArray[np.float32] | None = None
+    extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 class Sampler(Protocol):

@@ -44,6 +44,32 @@ class Batch(TypedDict):
 
 
 @dataclass(frozen=True)
+class Modality:
+    """Something paired with motion, as the vectors of a frozen tower.
+
+    A batch of a run that has it holds ``vectors.NAME`` ``(batch, dim)`` float32 of length 1 (zero where a window has
+    none), ``item.NAME`` int64 ``(batch,)``, the item that each row's vector stands for, -1 where there is none, and
+    ``items.NAME`` int64 ``(batch, K)``, all items of the window, filled up with -1. Items are numbered over all corpora
+    of the run. ``moment.recording`` int64 ``(batch,)`` numbers recordings over all corpora.
+
+    Attributes:
+        name: What the user calls it, such as ``text`` or ``video``.
+        dim: Width of its vectors.
+        space: Vectors of modalities that share it can be compared.
+        pool: A window with several items gives one of them, ``draw``n anew each time, or their ``mean``.
+        tower: What made the vectors.
+        probe: Digest of what the tower makes of a few fixed items, where it can be asked.
+    """
+
+    name: str
+    dim: int
+    space: str
+    pool: Literal["draw", "mean"] = "draw"
+    tower: str = ""
+    probe: str = ""
+
+
+@dataclass(frozen=True)
 class Feed:
     """How the batches of a method that compares windows of one person are drawn.
 
@@ -105,9 +131,11 @@ class Method(nn.Module):
         encoder: The network that is kept.
         config: Typed configuration.
         uses_distance: Whether the constructor takes a distance between windows as third argument.
+        uses_pairs: Whether it takes a tuple of :class:`Modality` as third argument, and batches hold their vectors.
     """
 
     uses_distance: ClassVar[bool] = False
+    uses_pairs: ClassVar[bool] = False
 
     def __init__(self, encoder: Encoder, config: Any) -> None:
         super().__init__()
@@ -125,6 +153,10 @@ class Method(nn.Module):
     def validation(cls, config: Any) -> Validation | None:
         """How the best weights are chosen; ``None``: the last are kept."""
         return None
+
+    def facts(self) -> dict[str, Any]:
+        """Facts for the card of what is kept, in plain data."""
+        return {}
 
     def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Score a batch, the lower the better; all randomness is from ``generator``. In evaluation mode."""
