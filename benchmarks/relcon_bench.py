@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from har_sets import HarSet, Opened, open_sets, pretraining_windows
+from jobs import clock, teller
 from kinelet.deploy.loading import load
 from kinelet.encoders.base import Encoder
 from kinelet.train.pretrain import PretrainConfig, pretrain_windows, steps_of
@@ -20,7 +21,6 @@ from relcon_contenders import Contender, digest, plain
 from relcon_judge import PROTOCOLS, families_of, judge_of, protocol_of
 
 FAMILIES = tuple(PROTOCOLS)
-TELL_EVERY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ class Bench:
 
     def say(self, text: str) -> None:
         """Print with the time since the start."""
-        minutes, seconds = divmod(int(time.time() - self.started), 60)
-        print(f"[{minutes:3d}:{seconds:02d}] {text}", flush=True)
+        print(f"{clock(self.started)} {text}", flush=True)
 
     def pretraining(self, place: str) -> tuple[list[Opened], int | None]:
         """Sets, and fold left out, that the encoders of a place are pretrained on."""
@@ -96,6 +95,11 @@ class DistanceJob:
     contender: Contender
     place: str
 
+    @property
+    def title(self) -> str:
+        """What to call it where it fails."""
+        return f"{self.contender.title} {self.place}"
+
     def run(self, bench: Bench) -> None:
         """Do what is not done."""
         if self.contender.distance is not None:
@@ -109,6 +113,11 @@ class Job:
     contender: Contender
     place: str
     families: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """What to call it where it fails."""
+        return f"{self.contender.title} {self.place}"
 
     def run(self, bench: Bench) -> None:
         """Do what is not done."""
@@ -177,18 +186,5 @@ def _train(
     windows = pretraining_windows(sets, fold, config.data.window_s, config.data.hop_s)
     bench.say(f"{label}: {config.train.steps} steps on {len(windows)} windows")
     began = time.monotonic()
-    train([windows], out, config, resume=True, progress=teller(bench, label, steps_of(config)))
+    train([windows], out, config, resume=True, progress=teller(bench.say, label, steps_of(config)))
     bench.say(f"{label}: trained in {time.monotonic() - began:.0f} s")
-
-
-def teller(bench: Bench, label: str, total: int) -> Callable[..., None]:
-    """Progress in lines that other processes' lines may come between."""
-    told = time.monotonic()
-
-    def progress(done: int, note: str = "") -> None:
-        nonlocal told
-        if time.monotonic() - told > TELL_EVERY_S:
-            told = time.monotonic()
-            bench.say(f"{label}: {done}/{total} {note}")
-
-    return progress

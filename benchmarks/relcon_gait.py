@@ -44,9 +44,9 @@ class GaitJob:
     baselines: bool = False
 
     @property
-    def place(self) -> str:
-        """For messages."""
-        return "gait"
+    def title(self) -> str:
+        """What to call it where it fails."""
+        return f"{self.contender.title} gait"
 
     def folder(self, bench: Bench) -> Path:
         """Where its results are kept."""

@@ -20,11 +20,8 @@ hash knows configurations and data, not code: after a change to a method remove 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
-import traceback
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes as --jobs, one thread each
@@ -33,11 +30,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import torch
 
 from har_sets import FOLDS, ROOT, SETS, build_corpus
+from jobs import run_jobs
 from kinelet.files import write_text
 from relcon_ablations import ablations, parsed
-from relcon_bench import FAMILIES, Bench, DistanceJob, Job, jobs_of
+from relcon_bench import FAMILIES, Bench, DistanceJob, jobs_of
 from relcon_contenders import NAMES, Contender, available, contender, encoded_per_step
-from relcon_gait import GaitJob, gait_jobs, gait_report
+from relcon_gait import gait_jobs, gait_report
 from relcon_tables import gather, goals, markdown, people
 
 BUDGET = 345_600  # 600 steps of SimCLR with 288 windows, two views each
@@ -118,29 +116,6 @@ def run_all(bench: Bench, contenders: Sequence[Contender], families: tuple[str, 
     distances = {(repr(j.contender.distance), j.place): j for j in jobs if j.contender.distance is not None}
     first = [DistanceJob(job.contender, job.place) for job in distances.values()]
     return run_jobs(bench, first, processes) + run_jobs(bench, jobs, processes)
-
-
-AnyJob = DistanceJob | Job | GaitJob
-
-
-def run_jobs(bench: Bench, jobs: Sequence[AnyJob], processes: int) -> list[str]:
-    """Do jobs, here in turn or several at a time in processes with one thread each; returns what went wrong."""
-    if processes == 1:
-        return [fault for job in jobs if (fault := do(bench, job))]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        running = [pool.submit(do, bench, job) for job in jobs]
-        return [fault for future in as_completed(running) if (fault := future.result())]
-
-
-def do(bench: Bench, job: AnyJob) -> str:
-    """Do one job; returns what went wrong, or nothing."""
-    try:
-        job.run(bench)
-    except Exception as error:
-        traceback.print_exc()
-        return f"{job.contender.title} {job.place}: {error}"
-    return ""
 
 
 def report(bench: Bench, contenders: Sequence[Contender], families: Sequence[str]) -> str:
