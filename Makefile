@@ -37,7 +37,7 @@ docs: .venv/.test
 	touch $@
 
 .venv/.test: .venv/.demo
-	$(PIP) -e '.[dev,demo,onnx,track,baselines]'
+	$(PIP) -e '.[dev,demo,onnx,track,baselines,text]'
 	touch $@
 
 clean:
