@@ -83,11 +83,15 @@ def pretrain_windows(
     torch.manual_seed(config.train.seed)
     encoder = create_encoder(config.encoder.name, spec=spec, **config.encoder.options)
     run = Run(views, Path(out), _resolved(config, encoder, method_config), world, progress, cache)
+    if kind.uses_pairs:
+        from kinelet.train.pairing import Pairing
+
+        run.pairing = Pairing(views, config.modalities, seed=config.train.seed)
     run.prepare(resume, kind.feed(method_config))
     method, facts = _method(kind, encoder, method_config, run)
     run.train(method, before=steps_before(run.config))
     trained = method.encoder.cpu().eval()
-    trained.card = run.card() | facts
+    trained.card = run.card() | facts | method.facts()
     trained.card["pretrain_subjects"] = sorted(
         {*trained.card["pretrain_subjects"], *facts.get("distance_subjects", [])}
     )
@@ -123,7 +127,10 @@ def steps_of(config: PretrainConfig) -> int:
 
 
 def _method(kind: type[Method], encoder: Encoder, config: MethodConfig, run: Run) -> tuple[Method, dict[str, Any]]:
-    """The method, and what the card tells of its distance."""
+    """The method, and what the card tells of its distance or its modalities."""
+    if run.pairing is not None:
+        method = cast(Any, kind)(encoder, config, run.pairing.modalities)
+        return method, {"modalities": run.pairing.rows}
     if run.config.distance is None:
         return kind(encoder, config), {}
     from kinelet.train.distance import distance_of
@@ -139,8 +146,13 @@ def _resolved(config: PretrainConfig, encoder: Encoder, method: MethodConfig) ->
     """The configuration with every default of encoder and method written out: a default may change one day."""
     named = config.encoder.model_copy(update={"options": dict(encoder.config)})
     full = config.model_copy(update={"encoder": named, "method_options": method.model_dump(mode="json")})
-    if get_method(config.method)[0].uses_distance:
+    kind = get_method(config.method)[0]
+    if kind.uses_distance:
         return _with_distance(full)
+    if config.modalities is not None and not kind.uses_pairs:
+        raise BadOptionError(
+            f"method {config.method!r} uses no modalities", where="modalities", remedy="Leave them out, or use primus"
+        )
     if config.distance is not None:
         raise BadOptionError(
             f"method {config.method!r} uses no distance", where="distance", remedy="Leave distance out, or use relcon"
@@ -181,4 +193,4 @@ def _windows(corpus: Corpus, data: DataConfig) -> Windows:
         raise BadOptionError(
             "nobody is left to train on", where=str(corpus.path), remedy="Hold out fewer people, or leave it out"
         )
-    return corpus.windows(data.window_s, data.hop_s, channels=data.channels).of(rest)
+    return corpus.windows(data.window_s, data.hop_s, channels=data.channels, placement=data.placement).of(rest)

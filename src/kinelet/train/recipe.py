@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from kinelet.config import FrozenModel
+from kinelet.corpus.windows import Placement
 from kinelet.train.config import TrainConfig
 
 
@@ -25,6 +26,8 @@ class DataConfig(FrozenModel):
         hop_s: Hop in seconds; ``None`` for windows that do not overlap.
         channels: Channels to use; ``None`` for all of the corpus.
         hold_out: People never shown to the encoder, by name; the rest are trained on.
+        placement: How windows are laid; see :meth:`kinelet.corpus.corpus.Corpus.windows`. ``event``: around what was
+            said; ``stretch``: one over each annotated interval or, without any, recording.
         balance: ``part``: every batch takes as many windows from each data set (or part of a union); ``none``: windows
             count alike.
     """
@@ -33,6 +36,7 @@ class DataConfig(FrozenModel):
     hop_s: float | None = Field(default=None, gt=0)
     channels: tuple[str, ...] | None = None
     hold_out: tuple[str, ...] = ()
+    placement: Placement = "grid"
     balance: Literal["none", "part"] = "none"
 
 
@@ -75,6 +79,8 @@ class PretrainConfig(FrozenModel):
         data: Windows.
         train: The loop.
         distance: The distance, for methods that need one; a text stands for ``{"use": text}``.
+        modalities: What is paired with motion, for methods that use it, by the names that the corpora have; ``None`` for
+            all there is. A text names one, or several with commas between them.
     """
 
     method: str = "simclr"
@@ -83,6 +89,12 @@ class PretrainConfig(FrozenModel):
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     distance: DistanceConfig | None = None
+    modalities: tuple[str, ...] | None = None
+
+    @field_validator("modalities", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
     @field_validator("distance", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,6 +31,9 @@ from kinelet.train.feeding import Cached, make_sampler, require_whole_groups
 from kinelet.train.loop import fit
 from kinelet.train.recipe import PretrainConfig
 
+if TYPE_CHECKING:
+    from kinelet.train.pairing import Pairing
+
 _HARMLESS = ("workers", "log_every", "checkpoint_every", "threads", "device")
 
 
@@ -46,6 +49,7 @@ class Run:
         progress: Told after every step.
         cache: Folder where distances computed beforehand stay, for runs that draw the same batches; ``None``: in the
             run's own folder, until it is done.
+        pairing: What is paired with its windows.
         feed: How its batches are drawn.
         sampler: Draws them.
     """
@@ -56,6 +60,7 @@ class Run:
     world: World
     progress: Progress
     cache: Path | None = None
+    pairing: Pairing | None = None
     feed: Feed | None = field(init=False)
     sampler: Sampler = field(init=False)
 
@@ -69,6 +74,8 @@ class Run:
         if facts["distance"] and (used := facts["distance"]["use"]) is not None:
             facts["distance"]["use"] = identity(used)
         facts["windows"] = self._windows_facts()
+        if self.pairing is not None:
+            facts["pairs"] = self.pairing.hash
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     def prepare(self, resume: bool, feed: Feed | None, views: Sequence[Windows] | None = None) -> None:
@@ -84,6 +91,8 @@ class Run:
         """
         require_whole_groups(feed, self.config, self.world.size)
         self.feed, self.sampler = feed, make_sampler(self.views if views is None else views, feed, self.config)
+        if self.pairing is not None:
+            self.sampler = self.pairing.wrap(self.sampler)
         _prepare(self.folder, self.fingerprint, resume)
         distributed.barrier(self.world)
         if self.world.main:
