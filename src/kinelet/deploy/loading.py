@@ -5,19 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 
 from kinelet.encoders.base import Encoder
+from kinelet.encoders.headed import BACKBONE, HeadedEncoder
 from kinelet.encoders.io import load_encoder
-from kinelet.errors import BadFileError
+from kinelet.errors import BadFileError, BadOptionError
 
 
-def load(source: str | Path) -> Encoder:
+def load(source: str | Path, *, output: str | None = None) -> Encoder:
     """Load an encoder in evaluation mode.
 
     Args:
         source: A run directory, or a folder with ``config.json`` and ``model.safetensors``.
+        output: Of an encoder with heads, which one gives the embedding, or ``backbone``; default as it was saved.
 
     Raises:
         BadFileError: if there is no model, or it is not one.
+        BadOptionError: if the encoder has no such output.
     """
+    encoder = _found(source)
+    return encoder if output is None else select_output(encoder, output)
+
+
+def select_output(encoder: Encoder, output: str) -> Encoder:
+    """An encoder with another of its outputs as the embedding; weights are shared.
+
+    Raises:
+        BadOptionError: if it has no such output.
+    """
+    if isinstance(encoder, HeadedEncoder):
+        return encoder.select(output)
+    if output == BACKBONE:
+        return encoder
+    raise BadOptionError(
+        f"encoder {encoder.name} has one output, not one named {output!r}", remedy=f"Leave it out, or give {BACKBONE}"
+    )
+
+
+def _found(source: str | Path) -> Encoder:
     folder = Path(source)
     for place in (folder, folder / "model"):
         if (place / "config.json").is_file():

@@ -50,6 +50,7 @@ def load_encoder(folder: str | Path) -> Encoder:
     folder = Path(folder)
     described = read_bundle(folder, EncoderFile)
     try:
+        _require_stated(described.name, described.config)
         with torch.device("meta"):
             outline = build(encoder_info(described.name), described.spec, described.config)
     except KineletError as error:
@@ -59,6 +60,18 @@ def load_encoder(folder: str | Path) -> Encoder:
     encoder.load_state_dict(read_weights(folder / WEIGHTS))
     encoder.card = described.card
     return encoder.eval()
+
+
+def _require_stated(name: str, config: dict[str, Any]) -> None:
+    """Raise where a default would have to stand in for what the weights do not show."""
+    absent = [key for key in encoder_info(name).stated if key not in config]
+    if absent:
+        raise BadFileError(
+            f"the configuration of {name} does not state {' and '.join(absent)}",
+            remedy="Weights fit either way: find out how they were trained and write it there",
+        )
+    if isinstance(config.get("base"), str) and isinstance(config.get("base_config"), dict):
+        _require_stated(config["base"], config["base_config"])
 
 
 def _card(encoder: Encoder) -> str:

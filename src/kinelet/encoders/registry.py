@@ -32,6 +32,7 @@ class EncoderInfo:
         min_samples: Shortest window it takes.
         paper: Where it comes from.
         factory: Builds it from a spec and configuration keys.
+        stated: Keys that a stored configuration must hold, since weights fit whatever their value is.
     """
 
     name: str
@@ -41,6 +42,7 @@ class EncoderInfo:
     min_samples: int
     paper: str
     factory: Factory
+    stated: tuple[str, ...] = ()
 
 
 def _resnet1d_34(spec: SignalSpec, options: Mapping[str, object]) -> Encoder:
@@ -59,6 +61,18 @@ def _patch_transformer(spec: SignalSpec, options: Mapping[str, object]) -> Encod
     from kinelet.encoders.patch_transformer import PatchTransformer, PatchTransformerConfig
 
     return PatchTransformer(spec, validate(PatchTransformerConfig, options, where="encoder patch_transformer"))
+
+
+def _stacked_rnn(spec: SignalSpec, options: Mapping[str, object]) -> Encoder:
+    from kinelet.encoders.stacked_rnn import StackedRNN, StackedRNNConfig
+
+    return StackedRNN(spec, validate(StackedRNNConfig, options, where="encoder stacked_rnn"))
+
+
+def _headed(spec: SignalSpec, options: Mapping[str, object]) -> Encoder:
+    from kinelet.encoders.headed import HeadedConfig, HeadedEncoder
+
+    return HeadedEncoder(spec, validate(HeadedConfig, options, where="encoder headed"))
 
 
 _RECORDS = (
@@ -88,6 +102,26 @@ _RECORDS = (
         min_samples=10,
         paper="Dosovitskiy et al. 2021, arXiv 2010.11929, in one dimension",
         factory=_patch_transformer,
+    ),
+    EncoderInfo(
+        "stacked_rnn",
+        "PRIMUS's encoder: three convolutions and a GRU over sensors of three axes",
+        parameters=849_926,
+        dim=512,
+        min_samples=123,
+        paper="Das et al. 2025, arXiv 2411.15127",
+        factory=_stacked_rnn,
+        stated=("recurrence",),
+    ),
+    EncoderInfo(
+        "headed",
+        "another encoder (stacked_rnn unless told) with linear heads, one of which gives the embedding",
+        parameters=1_375_238,
+        dim=512,
+        min_samples=123,
+        paper="Das et al. 2025, arXiv 2411.15127",
+        factory=_headed,
+        stated=("base", "base_config"),
     ),
 )
 ENCODERS: dict[str, EncoderInfo] = {record.name: record for record in _RECORDS}
