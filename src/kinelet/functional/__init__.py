@@ -8,6 +8,7 @@ from kinelet.functional.augment_mask import frequency_mask, time_mask
 from kinelet.functional.augment_time import crop, crop_resize, permute, reverse, time_warp
 from kinelet.functional.losses import info_nce, masked_mse, nt_xent
 from kinelet.functional.motif import motif_distance, motif_rebuild
+from kinelet.functional.paired import nearest_neighbour_nce, paired_nce
 from kinelet.functional.ranking import relative_contrastive
 
 __all__ = [
@@ -23,8 +24,10 @@ __all__ = [
     "masked_mse",
     "motif_distance",
     "motif_rebuild",
+    "nearest_neighbour_nce",
     "negate",
     "nt_xent",
+    "paired_nce",
     "permute",
     "relative_contrastive",
     "reverse",

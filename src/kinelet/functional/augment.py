@@ -215,8 +215,9 @@ PRESETS: dict[str, tuple[AnyAugmentation, ...]] = {
         Jitter(p=0.5, sigma=0.1, relative=True),
         TimeMask(p=0.3, min_fraction=0.0),
     ),
-    # The published default of PRIMUS's reference: scaling, then permutation, always.
+    # Scaling, then permutation, always; in PRIMUS's published code a factor belongs to a time step, not to a channel.
     "primus": (Scale(sigma=0.25), Permute(segments=5)),
+    "primus_reference": (Scale(sigma=0.25, mode="per_step"), Permute(segments=5)),
     "relcon": tuple(_RELCON.values()),
     "relcon_reference": tuple(_RELCON_REFERENCE.values()),
 }

@@ -45,7 +45,7 @@ def nt_xent(
 
     Source: Chen et al. 2020 (SimCLR), arXiv 2002.05709, equation 1.
     """
-    others0, others1 = _gathered(z0, z1, all_z0, all_z1, offset)
+    others0, others1 = gathered(z0, z1, all_z0, all_z1, offset)
     with full_precision(z0):
         views = torch.cat([unit(z0), unit(z1)])
         logits = views @ torch.cat([unit(others0), unit(others1)]).T / positive(temperature)
@@ -90,7 +90,7 @@ def info_nce(
 
     Source: van den Oord et al. 2018, arXiv 1807.03748, equation 4; both directions as in arXiv 2103.00020.
     """
-    others_q, others_k = _gathered(q, k, all_q, all_k, offset)
+    others_q, others_k = gathered(q, k, all_q, all_k, offset)
     with full_precision(q):
         scale = 1.0 / positive(temperature)
         partner = torch.arange(offset, offset + len(q), device=q.device)
@@ -125,7 +125,7 @@ def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         return error.square().sum() / kept.sum().clamp(min=1)
 
 
-def _gathered(a: Tensor, b: Tensor, all_a: Tensor | None, all_b: Tensor | None, offset: int) -> tuple[Tensor, Tensor]:
+def gathered(a: Tensor, b: Tensor, all_a: Tensor | None, all_b: Tensor | None, offset: int) -> tuple[Tensor, Tensor]:
     """The global batch, which is the local one where none is given."""
     if a.ndim != 2 or a.shape != b.shape:
         raise BadOptionError(
