@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from kinelet.cli import corpus, demo, distance, doctor, embed, evaluate, import_weights, listing, pretrain, read, report
+from kinelet.cli import (
+    corpus,
+    demo,
+    distance,
+    doctor,
+    embed,
+    evaluate,
+    import_weights,
+    listing,
+    pretrain,
+    read,
+    report,
+    search,
+)
 
 app = typer.Typer(
     name="kinelet",
@@ -22,6 +35,7 @@ app.command("pretrain", short_help="Learn an encoder from recordings without lab
 app.add_typer(distance.app, name="distance")
 app.command("evaluate", short_help="Judge a run on people it has never seen.")(evaluate.evaluate)
 app.command("embed")(embed.embed)
+app.command("search", short_help="Ask recordings in words.")(search.search)
 app.command("import-weights", short_help="Weights of other code, as a model folder.")(import_weights.import_weights)
 app.command("report")(report.report)
 app.command("list")(listing.listing)

@@ -1,0 +1,134 @@
+"""Pictures of what was found in words: hits of a search, and timelines of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kinelet.corpus.corpus import Corpus
+from kinelet.deploy.search import Hit, SearchResult
+from kinelet.files import atomic_write
+from kinelet.signal.plot import envelope
+from kinelet.signal.recording import Recording
+from kinelet.signal.resample import measured_rate
+
+MOTION, SCORE, SHADE = "#495057", "#0b7285", "#d9480f"
+CONTEXT_S = 30.0
+COLUMNS = 1500
+
+Floats = npt.NDArray[np.float64]
+
+
+def clock(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds.
+
+    >>> clock(3725.4), clock(59.96)
+    ('1:02:05.4', '0:01:00.0')
+    """
+    tenths = round(seconds * 10)
+    return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths % 600 / 10:04.1f}"
+
+
+def magnitude(rec: Recording) -> npt.NDArray[np.float32]:
+    """Length of the acceleration vector, or of the first sensor's, where there is none, ``(time,)``."""
+    names = rec.spec.channels
+    sensor = "acc" if any(n.startswith("acc_") for n in names) else names[0].rsplit("_", 1)[0]
+    columns = [i for i, n in enumerate(names) if n.rsplit("_", 1)[0] == sensor]
+    length: npt.NDArray[np.float32] = np.linalg.norm(rec.data[:, columns], axis=1)
+    return length
+
+
+def draw_motion(ax: Any, rec: Recording, start_s: float, stop_s: float) -> None:
+    """Draw the motion's magnitude between two times, with nothing over gaps."""
+    times, length = rec.times(), magnitude(rec)
+    rate = measured_rate(rec) if rec.time_s is not None else rec.spec.rate_hz
+    most = max(2, COLUMNS // max(1, len(rec.segments)))
+    for s in rec.segments:
+        first, stop = s.start + np.searchsorted(times[s.start : s.stop], [start_s, stop_s]).tolist()
+        if stop > first:
+            t, low, high = envelope(times[first:stop], length[first:stop], min(stop - first, most))
+            ax.fill_between(t, low, high, color=MOTION, linewidth=0.7, alpha=0.8)
+    ax.set_xlim(start_s, stop_s + 0.5 / rate)
+
+
+def plot_hits(found: SearchResult, corpus: Corpus, path: str | Path) -> None:
+    """Draw each hit as a row: the motion around it, the hit shaded, and the score of every window.
+
+    Args:
+        found: From :func:`kinelet.deploy.search.search`, with at least one hit.
+        corpus: That was searched.
+        path: PNG to write.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = max(1, len(found.hits))
+    figure = Figure(figsize=(11, 0.6 + 1.45 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    for rank, (ax, hit) in enumerate(zip(axes, found.hits, strict=False), start=1):
+        _draw_hit(ax, rank, hit, found, corpus.recording(hit.recording))
+    axes[-1].set_xlabel("seconds since the start of the recording")
+    figure.suptitle(f"“{found.query}”: {len(found.hits)} best stretches of {found.hours:.2f} h", fontsize=11)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def _draw_hit(ax: Any, rank: int, hit: Hit, found: SearchResult, rec: Recording) -> None:
+    around = max(CONTEXT_S, hit.stop_s - hit.start_s)
+    start_s = max(0.0, hit.start_s - around)
+    stop_s = min(rec.segment_stop_s(rec.segments[-1]), hit.stop_s + around)
+    draw_motion(ax, rec, start_s, stop_s)
+    ax.axvspan(hit.start_s, hit.stop_s, color=SHADE, alpha=0.25, linewidth=0)
+    ax.set_ylabel("motion", fontsize=8)
+    series = found.scores[hit.recording]
+    beside = ax.twinx()
+    beside.plot(series.time_s + series.window_s / 2, series.score, color=SCORE, linewidth=1.2)
+    beside.set_ylim(float(found.spread.ordered[0]), float(found.spread.ordered[-1]))
+    beside.set_ylabel("score", color=SCORE, fontsize=8)
+    told = f"{rank}. {hit.subject}, {hit.recording}, {clock(hit.start_s)} to {clock(hit.stop_s)}"
+    ax.set_title(f"{told}: score {hit.score:.3f}, z {hit.z:+.1f}", fontsize=9, loc="left")
+
+
+def bands(labels: Sequence[str]) -> dict[str, Any]:
+    """A colour for each label, the same for the same list."""
+    from matplotlib import colormaps
+
+    return {name: colormaps["tab20"](i % 20) for i, name in enumerate(labels)}
+
+
+def hit_rows(found: SearchResult) -> list[tuple[str, ...]]:
+    """Rank, person, recording, from, to, score, z and percentile of each hit, for a table."""
+    return [
+        (
+            str(rank),
+            hit.subject,
+            hit.recording,
+            when(hit.start_s, hit.start_unix_s),
+            clock(hit.stop_s),
+            f"{hit.score:.3f}",
+            f"{hit.z:+.1f}",
+            f"{hit.percentile:.1f}",
+        )
+        for rank, hit in enumerate(found.hits, start=1)
+    ]
+
+
+def hit_facts(found: SearchResult) -> dict[str, Any]:
+    """A search for JSON."""
+    spread = {"median": found.spread.median, "scale": found.spread.scale}
+    facts = {"query": found.query, "windows": found.windows, "hours": found.hours, "skipped": found.skipped}
+    return {**facts, "scores": spread, "hits": [asdict(hit) for hit in found.hits]}
+
+
+def when(start_s: float, start_unix_s: float | None) -> str:
+    """Time since the recording's start, and the date and time of day (UTC) where they are known."""
+    if start_unix_s is None:
+        return clock(start_s)
+    return f"{clock(start_s)} ({datetime.fromtimestamp(start_unix_s, tz=UTC):%Y-%m-%d %H:%M:%S})"
