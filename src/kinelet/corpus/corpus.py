@@ -200,6 +200,7 @@ class Corpus:
         track: str = "activity",
         purity: float = 0.5,
         placement: Placement = "grid",
+        merge_overlap: float = 0.5,
         classes: Sequence[str] | None = None,
         drop_labels: Collection[str] = (),
         channels: Sequence[str] | None = None,
@@ -213,7 +214,10 @@ class Corpus:
             purity: Share of a window that its majority label must cover, in (0, 1].
             placement: ``grid``: every hop within each stretch without gaps. ``annotation``: every hop within each
                 annotated interval. ``stretch``: each annotated interval (a recording without any: each stretch
-                without gaps) becomes one window, interpolated linearly to ``window_s``.
+                without gaps) becomes one window, interpolated linearly to ``window_s``. ``event``: in the order of
+                time each sentence (:func:`kinelet.corpus.narrations.narrations`) joins the window before it, or opens
+                one around its own middle, moved so that the window crosses no gap.
+            merge_overlap: Share of a window that the next one of placement ``event`` may overlap, in [0, 1).
             classes: Class names in the order of their codes; other labels count as unlabelled. By default all labels
                 of the track, sorted.
             drop_labels: Labels that count as unlabelled.
@@ -232,6 +236,7 @@ class Corpus:
             track=track,
             purity=purity,
             placement=placement,
+            merge_overlap=merge_overlap,
             classes=classes,
             drop_labels=drop_labels,
             channels=channels,

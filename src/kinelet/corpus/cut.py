@@ -12,7 +12,9 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.events import Events, open_windows
 from kinelet.corpus.labels import Intervals, class_codes
+from kinelet.corpus.narrations import narrations
 from kinelet.corpus.specs import common_spec
 from kinelet.corpus.windows import Placement, Windows
 from kinelet.errors import BadOptionError
@@ -58,6 +60,7 @@ def cut_windows(
     track: str,
     purity: float,
     placement: Placement,
+    merge_overlap: float,
     classes: Sequence[str] | None,
     drop_labels: Collection[str],
     channels: Sequence[str] | None,
@@ -68,12 +71,16 @@ def cut_windows(
     if not 0 < purity <= 1:
         raise BadOptionError(f"purity is {purity!r}", remedy="It is a share, above 0 and at most 1")
     marks = track_intervals(corpus, track, classes, drop_labels)
+    events = None
     if placement == "grid":
         spans = _grid(corpus, n_samples, hop)
+    elif placement == "event":
+        events = _events(corpus, n_samples, merge_overlap)
+        spans = _opened(events)
     elif placement in ("annotation", "stretch"):
         spans = _annotated(corpus, marks, n_samples, hop, stretch=placement == "stretch")
     else:
-        raise BadOptionError(f"placement is {placement!r}", remedy="Use grid, annotation or stretch")
+        raise BadOptionError(f"placement is {placement!r}", remedy="Use grid, annotation, stretch or event")
     if not spans.count.sum():
         raise BadOptionError(
             f"no window of {window_s:g} s fits into any recording",
@@ -89,6 +96,7 @@ def cut_windows(
         purity=purity,
         placement=placement,
         marks=marks,
+        events=events,
     )
 
 
@@ -138,6 +146,33 @@ def _grid(corpus: Corpus, n_samples: int, hop: int) -> Spans:
     rows = [(i, s.start, s.stop - s.start, s.time_s) for i, r in enumerate(corpus.recordings) for s in r.segments]
     count = [max(0, (row[2] - n_samples) // hop + 1) for row in rows]
     return _spans([(*row, n, -1, np.nan) for row, n in zip(rows, count, strict=True)])
+
+
+def _events(corpus: Corpus, n_samples: int, merge_overlap: float) -> Events:
+    if not 0 <= merge_overlap < 1:
+        raise BadOptionError(f"merge_overlap is {merge_overlap!r}", remedy="It is a share, at least 0 and below 1")
+    found = narrations(corpus)
+    if not len(found):
+        raise BadOptionError(
+            "no sentences to lay windows by",
+            where=str(corpus.path),
+            remedy="Attach some with: kinelet corpus annotate CORPUS --narrations FILE.csv",
+        )
+    return open_windows(corpus, found, n_samples, merge_overlap)
+
+
+def _opened(events: Events) -> Spans:
+    axis, segment, first = events.axis, events.segment, events.sample
+    ones = np.ones(len(first), dtype=np.int64)
+    return Spans(
+        recording=axis.recording[segment].astype(np.int32),
+        first=first,
+        length=ones * axis.n_samples,
+        time_s=axis.time_s[segment] + (first - axis.first[segment]) / axis.rate_hz,
+        count=ones,
+        code=np.full(len(first), -1, dtype=np.int32),
+        value=np.full(len(first), np.nan),
+    )
 
 
 def _annotated(corpus: Corpus, marks: Marks, n_samples: int, hop: int, *, stretch: bool) -> Spans:

@@ -47,5 +47,7 @@ def _renamed(info: RecordingInfo, part: Corpus, prefix: str, same_people: bool) 
         "part_subject": info.row.get("part_subject", info.subject),
         "part_hash": info.row.get("part_hash", part.hash),
         "part": prefix,
+        "part_path": info.row.get("part_path", str(part.path)),
+        "part_id": info.row.get("part_id", info.id),
     }
     return replace(info, id=identity, subject=subject, row={**info.row, **before, "id": identity, "subject": subject})

@@ -18,8 +18,9 @@ from kinelet.signal.spec import SignalSpec
 if TYPE_CHECKING:
     from kinelet.corpus.corpus import Corpus
     from kinelet.corpus.cut import Marks, Spans
+    from kinelet.corpus.events import Events
 
-Placement = Literal["grid", "annotation", "stretch"]
+Placement = Literal["grid", "annotation", "stretch", "event"]
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
@@ -40,6 +41,7 @@ class Windows:
         hop: Samples from one window's start to the next; windows of a stretched placement have none.
         placement: How they are laid.
         marks: Annotations that labels and values come from.
+        events: Sentences that placement ``event`` laid them by; ``None`` for others.
     """
 
     def __init__(
@@ -53,10 +55,12 @@ class Windows:
         purity: float,
         placement: Placement,
         marks: Marks,
+        events: Events | None = None,
         index: Ints | None = None,
     ) -> None:
         self.corpus, self.spans, self.spec, self.n_samples, self.hop = corpus, spans, spec, n_samples, hop
         self.purity, self.placement, self.marks, self.index = purity, placement, marks, index
+        self.events = events
         self._gatherer = Gatherer(corpus, n_samples, spec.channels)
 
     def __len__(self) -> int:
@@ -172,7 +176,7 @@ class Windows:
     @cached_property
     def label(self) -> Codes:
         """Class of each window, -1 where it is unlabelled or no class covers enough of it, shape ``(n,)``."""
-        if self.placement != "grid":
+        if self.placement in ("annotation", "stretch"):
             return self.spans.code[self.span]
         out = np.full(len(self), -1, dtype=np.int32)
         for rows, intervals, t0 in self._by_recording():
@@ -182,7 +186,7 @@ class Windows:
     @cached_property
     def value(self) -> Floats:
         """Mean target value of each window, NaN where too little of it has one, shape ``(n,)``."""
-        if self.placement != "grid":
+        if self.placement in ("annotation", "stretch"):
             return self.spans.value[self.span]
         out = np.full(len(self), np.nan)
         for rows, intervals, t0 in self._by_recording():
@@ -212,6 +216,7 @@ class Windows:
             purity=self.purity,
             placement=self.placement,
             marks=self.marks,
+            events=self.events,
             index=self.base(chosen),
         )
 

@@ -1,0 +1,315 @@
+"""Sentences about moments of a corpus: those its recordings came with, and those attached to it afterwards.
+
+Attached sentences lie in ``narrations.parquet`` beside the manifest, which no build touches. Rows name recordings by
+their ids, so that they survive a corpus that is built again; what no longer fits is told by a warning.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from kinelet.corpus.clean import LIMIT, WEARER, clean_sentence
+from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.lock import build_lock
+from kinelet.corpus.manifest import MANIFEST
+from kinelet.errors import BadFileError, BadOptionError
+from kinelet.files import atomic_write
+
+__all__ = ["Narration", "Narrations", "clean_sentence", "narrations", "sentences_for_labels", "write_narrations"]
+
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
+
+NARRATIONS, TRACK = "narrations.parquet", "narration"
+_WEARER = b"kinelet_wearer"
+_SCHEMA = pa.schema(
+    [
+        ("recording", pa.string()),
+        ("start_s", pa.float64()),
+        ("stop_s", pa.float64()),
+        ("text", pa.string()),
+        ("annotator", pa.string()),
+        ("source_hash", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Narration:
+    """One sentence about a moment (``stop_s == start_s``) or an interval of a recording.
+
+    Attributes:
+        recording: Id of the recording.
+        start_s: Start, seconds on the recording's own clock (0 is its first sample).
+        stop_s: End, same clock.
+        text: As it was written.
+        annotator: Who wrote it, or where it came from.
+    """
+
+    recording: str
+    start_s: float
+    stop_s: float
+    text: str
+    annotator: str = ""
+
+
+@dataclass(frozen=True)
+class Narrations:
+    """All sentences about a corpus as columns, by recording and start; arrays are ``(n,)``.
+
+    Attributes:
+        recording: Code of the recording in ``corpus.recordings``.
+        start_s: Start, seconds on the recording's own clock.
+        stop_s: End, same clock; equals ``start_s`` for a moment.
+        item: Position of the sentence in ``sentences``.
+        sentences: The distinct cleaned sentences, sorted.
+        annotator: Position of the annotator in ``annotators``.
+        annotators: Who wrote them, sorted; ``""`` where that is not known.
+        empty: Sentences left out because nothing remained of them after cleaning.
+    """
+
+    recording: Codes
+    start_s: Floats
+    stop_s: Floats
+    item: Ints
+    sentences: tuple[str, ...]
+    annotator: Codes
+    annotators: tuple[str, ...]
+    empty: int = 0
+
+    def __len__(self) -> int:
+        return len(self.recording)
+
+    @cached_property
+    def text(self) -> list[str]:
+        """Cleaned sentence of each narration."""
+        return [self.sentences[i] for i in self.item.tolist()]
+
+    @property
+    def source(self) -> list[str]:
+        """Annotator of each narration."""
+        return [self.annotators[i] for i in self.annotator.tolist()]
+
+    @property
+    def centre_s(self) -> Floats:
+        """Middle of each narration, seconds on the recording's own clock."""
+        return (self.start_s + self.stop_s) / 2
+
+
+def narrations(corpus: Corpus, *, wearer: str | None = None, limit: int = LIMIT) -> Narrations:
+    """Every sentence about the recordings of a corpus, cleaned; works on parts and unions of corpora too.
+
+    Sentences come from annotations on the track ``narration`` (``narration/NAME`` for those of annotator NAME), and
+    from what was attached with ``kinelet corpus annotate``.
+
+    Args:
+        corpus: What they are about.
+        wearer: Word for who wears the sensor; by default what the corpus was annotated with, else ``the person``.
+        limit: Longest sentence, in characters.
+
+    Warns:
+        UserWarning: if sentences are about recordings that are gone, or whose source has changed since.
+
+    Raises:
+        BadFileError: if ``narrations.parquet`` is damaged.
+    """
+    columns: list[_Columns] = [_tracks(corpus, wearer or WEARER, limit)]
+    for path, codes in _by_path(corpus).items():
+        if (path / NARRATIONS).exists():
+            columns.append(_attached(corpus, path, codes, wearer, limit))
+    joined = [np.concatenate([c[i] for c in columns]) for i in range(5)]
+    recording, start, stop, text, who = joined
+    keep = text != ""
+    order = np.flatnonzero(keep)[np.lexsort((stop[keep], start[keep], recording[keep]))]
+    sentences, item = _coded(text[order])
+    annotators, annotator = _coded(who[order])
+    return Narrations(
+        recording[order].astype(np.int32),
+        start[order].astype(np.float64),
+        stop[order].astype(np.float64),
+        item,
+        sentences,
+        annotator.astype(np.int32),
+        annotators,
+        int((~keep).sum()),
+    )
+
+
+_Columns = tuple[Any, Any, Any, Any, Any]  # recording code, start, stop, text, annotator
+
+
+def _tracks(corpus: Corpus, wearer: str, limit: int) -> _Columns:
+    table = corpus.annotations
+    mine = pc.or_(pc.equal(table["track"], TRACK), pc.starts_with(table["track"], f"{TRACK}/"))
+    table = table.filter(pc.and_(mine, pc.is_valid(table["label"])))
+    who = pc.replace_substring_regex(table["track"], f"^{TRACK}/?", "")
+    codes = _codes(table["recording"], corpus.codes)
+    return codes, *_times(table), _cleaned(table["label"], wearer, limit), _texts(who)
+
+
+def _times(table: Any) -> tuple[Floats, Floats]:
+    return table["start_s"].to_numpy(), table["stop_s"].to_numpy()
+
+
+def _texts(column: Any) -> Any:
+    return np.array(column.to_pylist(), dtype=object)
+
+
+def _codes(column: Any, code: Mapping[str, int]) -> Ints:
+    """Code of each id, -1 for ids that have none."""
+    return np.asarray(_through(column, lambda identity: code.get(identity, -1)), dtype=np.int64)
+
+
+def _cleaned(column: Any, wearer: str, limit: int) -> Any:
+    return _through(column, lambda text: clean_sentence(text, wearer, limit))
+
+
+def _through(column: Any, function: Any) -> Any:
+    """``function`` of each text of a column, called once for each distinct one."""
+    encoded = pc.dictionary_encode(column.combine_chunks())
+    values = np.array([function(v) for v in encoded.dictionary.to_pylist()], dtype=object)
+    return values[encoded.indices.to_numpy()] if len(encoded) else np.empty(0, dtype=object)
+
+
+def _coded(values: Any) -> tuple[tuple[str, ...], Ints]:
+    """Distinct texts, sorted, and the position of each text among them."""
+    encoded = pa.array(values, pa.string()).dictionary_encode()
+    distinct = encoded.dictionary.to_pylist()
+    order = sorted(range(len(distinct)), key=distinct.__getitem__)
+    place = np.empty(len(distinct), dtype=np.int64)
+    place[order] = np.arange(len(distinct))
+    return tuple(distinct[i] for i in order), place[encoded.indices.to_numpy()]
+
+
+def _by_path(corpus: Corpus) -> dict[Path, list[tuple[str, int]]]:
+    """Recordings by the folder they lie in: id within that folder, and code within the corpus."""
+    found: dict[Path, list[tuple[str, int]]] = defaultdict(list)
+    for code, r in enumerate(corpus.recordings):
+        found[Path(r.row.get("part_path", corpus.path))].append((r.row.get("part_id", r.id), code))
+    return found
+
+
+def _attached(corpus: Corpus, path: Path, mine: list[tuple[str, int]], wearer: str | None, limit: int) -> _Columns:
+    table = read_table(path)
+    wearer = wearer or (table.schema.metadata or {}).get(_WEARER, WEARER.encode()).decode()
+    _tell_what_no_longer_fits(table, path, {identity: corpus.recordings[code].row for identity, code in mine})
+    text, who, (start, stop) = _cleaned(table["text"], wearer, limit), _texts(table["annotator"]), _times(table)
+    numbers = {identity: i for i, identity in enumerate(dict.fromkeys(i for i, _ in mine))}
+    of = _codes(table["recording"], numbers)
+    order = np.argsort(of, kind="stable")
+    rank = np.array([numbers[identity] for identity, _ in mine], dtype=np.int64)
+    first, last = np.searchsorted(of[order], rank, "left"), np.searchsorted(of[order], rank, "right")
+    # A recording may be in a union twice, through two parts; each then has the sentences.
+    rows = order[np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)])]
+    codes = np.repeat([code for _, code in mine], last - first)
+    return codes, start[rows], stop[rows], text[rows], who[rows]
+
+
+def _tell_what_no_longer_fits(table: Any, path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    pairs = table.group_by(["recording", "source_hash"]).aggregate([([], "count_all")]).to_pylist()
+    changed = [p for p in pairs if p["recording"] in rows and rows[p["recording"]]["source_hash"] != p["source_hash"]]
+    unknown = [p for p in pairs if p["recording"] not in rows]
+    there = set(pq.read_table(path / MANIFEST, columns=["id"])["id"].to_pylist()) if unknown else set()
+    gone = [p for p in unknown if p["recording"] not in there]
+    for found, what in ((gone, "no longer in the corpus"), (changed, "whose source file has changed since")):
+        if found:
+            names = ", ".join(sorted({p["recording"] for p in found})[:3])
+            n = sum(p["count_all"] for p in found)
+            warnings.warn(
+                f"{path / NARRATIONS}: {n} sentences are about {len(found)} recordings {what} ({names}, …). Build the "
+                "corpus from the same files again, or attach the sentences again (kinelet corpus annotate --replace)",
+                UserWarning,
+                stacklevel=4,
+            )
+
+
+def read_table(path: Path) -> Any:
+    """Rows of a corpus's ``narrations.parquet``.
+
+    Raises:
+        BadFileError: if it cannot be read or lacks a column.
+    """
+    try:
+        return pq.read_table(path / NARRATIONS).select(_SCHEMA.names)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        remedy = "Attach the sentences again: kinelet corpus annotate CORPUS --narrations FILE --replace"
+        raise BadFileError(f"not readable ({error})", where=str(path / NARRATIONS), remedy=remedy) from error
+
+
+def write_narrations(corpus: Corpus, rows: Iterable[Narration], *, wearer: str = WEARER, replace: bool = False) -> bool:
+    """Attach sentences to the corpus in ``corpus.path``; the file is there whole or not at all.
+
+    Args:
+        corpus: A corpus as it was opened; no part of one, and no union.
+        rows: The sentences.
+        wearer: Word for who wears the sensor.
+        replace: Whether to replace other sentences that were attached before.
+
+    Returns:
+        Whether anything was written: the same sentences again are nothing new.
+
+    Raises:
+        BadOptionError: if other sentences are attached already, or a recording is not in the corpus.
+        BadFileError: if a build is at work in the corpus.
+    """
+    rows = list(rows)
+    unknown = sorted({r.recording for r in rows} - set(corpus.codes))
+    if unknown or any("part_path" in r.row for r in corpus.recordings):
+        what = f"no recording {unknown[0]!r}" if unknown else "a union of corpora has no place for sentences"
+        raise BadOptionError(what, where=str(corpus.path), remedy="Attach sentences to the corpus that was built")
+    hashes = {r.id: r.row["source_hash"] for r in corpus.recordings}
+    values = [{**vars(r), "source_hash": hashes[r.recording]} for r in rows]
+    table = pa.Table.from_pylist(values, schema=_SCHEMA).replace_schema_metadata({_WEARER: wearer.encode()})
+    path = corpus.path / NARRATIONS
+    with build_lock(corpus.path):
+        if path.exists() and not replace:
+            if read_table(corpus.path).equals(table, check_metadata=True):
+                return False
+            raise BadOptionError(
+                "other sentences are attached already", where=str(path), remedy="Replace them with --replace"
+            )
+        with atomic_write(path) as temporary:
+            pq.write_table(table, temporary)
+    return True
+
+
+def sentences_for_labels(
+    corpus: Corpus, track: str, mapping: Mapping[str, Sequence[str]], *, annotator: str = "labels"
+) -> list[Narration]:
+    """Every sentence of a label, for each interval that has the label.
+
+    Args:
+        corpus: Whose annotations to take.
+        track: Track of the labels.
+        mapping: Label to its sentences; an empty list leaves the label without any.
+        annotator: What to call their origin.
+
+    Raises:
+        BadOptionError: if the corpus has no such label, or one that the mapping does not name.
+    """
+    table = corpus.annotations
+    table = table.filter(pc.and_(pc.equal(table["track"], track), pc.is_valid(table["label"])))
+    labels = set(table["label"].to_pylist())
+    missing = sorted(labels - set(mapping))
+    if missing or not labels:
+        what = f"labels without sentences: {', '.join(missing[:10])}" if missing else f"no labels on track {track!r}"
+        remedy = "Name each label; an empty list ([]) leaves it without a sentence"
+        raise BadOptionError(what, where=str(corpus.path), remedy=remedy)
+    return [
+        Narration(r["recording"], r["start_s"], r["stop_s"], sentence, annotator)
+        for r in table.to_pylist()
+        for sentence in mapping[r["label"]]
+    ]
