@@ -51,7 +51,7 @@ class FewShot(Protocol):
 
     def supports(self, train: Task) -> list[Codes]:
         """Rows of the training task that each draw learns from."""
-        generator = np.random.default_rng([self.seed, *_digest(train)])
+        generator = np.random.default_rng([self.seed, *digest(train)])
         return [self._draw(train, generator) for _ in range(self.draws)]
 
     def notes(self, train: Task) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class FewShot(Protocol):
         return np.asarray(present[(unit(asked) @ unit(centroids).T).argmax(axis=1)])
 
 
-def _digest(train: Task) -> list[int]:
+def digest(train: Task) -> list[int]:
     """Numbers that stand for the people and labels of a training set."""
     text = "\n".join(train.people).encode() + train.y.tobytes() + train.subject.tobytes()
     return list(hashlib.sha256(text).digest()[:8])

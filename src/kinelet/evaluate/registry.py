@@ -47,6 +47,12 @@ def _few_shot() -> type[Protocol]:
     return FewShot
 
 
+def _primus_few_shot() -> type[Protocol]:
+    from kinelet.evaluate.shots import PrimusFewShot
+
+    return PrimusFewShot
+
+
 def _fine_tune() -> type[Protocol]:
     from kinelet.evaluate.fine_tune import FineTune
 
@@ -100,6 +106,7 @@ _RECORDS = (
     ProtocolInfo("linear_probe", "logistic regression on the frozen embedding", ("classes",), _linear_probe),
     ProtocolInfo("knn", "nearest neighbours by cosine", ("classes",), _knn),
     ProtocolInfo("few_shot", "a few labelled windows of a few people, many draws", ("classes",), _few_shot),
+    ProtocolInfo("primus-few-shot", "N windows a class of as many people as there are", ("classes",), _primus_few_shot),
     ProtocolInfo("fine_tune", "all weights trained, stopped on held-out training people", _BOTH, _fine_tune),
     ProtocolInfo("mlp_probe", "one hidden layer on the frozen embedding", _BOTH, _mlp_probe),
     ProtocolInfo("ridge", "ridge regression on the frozen embedding", _BOTH, _ridge),

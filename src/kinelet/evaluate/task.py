@@ -32,6 +32,8 @@ class Task:
         spec: The signal of the windows.
         classes: Names of the classes; empty for a regression task.
         recording: int64 codes ``(n,)`` of the recording that each window is from.
+        start_s: Where each window starts in its recording, seconds, float64 ``(n,)``; with
+            ``recording`` it tells which windows overlap. ``None`` where they do not.
         origins: Names that the data go by; they qualify the subjects' names.
         identities: Every name that each of ``subjects`` goes by, where a corpus knows them; see
             :meth:`kinelet.corpus.corpus.Corpus.identities`.
@@ -48,6 +50,7 @@ class Task:
     origins: tuple[str, ...] = ()
     identities: tuple[frozenset[str], ...] = ()
     name: str = "task"
+    start_s: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", np.asarray(self.x, dtype=np.float32))
@@ -55,6 +58,8 @@ class Task:
         object.__setattr__(self, "subject", np.asarray(self.subject, dtype=np.int64))
         if self.recording is not None:
             object.__setattr__(self, "recording", np.asarray(self.recording, dtype=np.int64))
+        if self.start_s is not None:
+            object.__setattr__(self, "start_s", np.asarray(self.start_s, dtype=np.float64))
         self._check()
 
     def _check(self) -> None:
@@ -111,7 +116,8 @@ class Task:
         """Return the task with some windows only; codes keep their meaning."""
         i = np.asarray(index)
         recording = None if self.recording is None else self.recording[i]
-        return replace(self, x=self.x[i], y=self.y[i], subject=self.subject[i], recording=recording)
+        start_s = None if self.start_s is None else self.start_s[i]
+        return replace(self, x=self.x[i], y=self.y[i], subject=self.subject[i], recording=recording, start_s=start_s)
 
     def with_x(self, x: FloatArray) -> Task:
         """Return the task with the windows replaced, for example by their embeddings ``(n, dim)``."""
@@ -146,6 +152,7 @@ class Task:
             spec=windows.spec,
             classes=classes,
             recording=windows.recording[keep].astype(np.int64),
+            start_s=None if windows.placement == "stretch" else windows.time_s[keep],
             identities=tuple(frozenset(windows.corpus.identities([s])) for s in windows.subjects),
             name=name,
         )
