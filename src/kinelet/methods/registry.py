@@ -69,6 +69,24 @@ def _motif() -> Pair:
     return Motif, MotifMethodConfig
 
 
+def _primus() -> Pair:
+    from kinelet.methods.primus import Primus, PrimusConfig
+
+    return Primus, PrimusConfig
+
+
+def _imu2clip() -> Pair:
+    from kinelet.methods.primus import Imu2ClipConfig, Primus
+
+    return Primus, Imu2ClipConfig
+
+
+def _slip() -> Pair:
+    from kinelet.methods.primus import Primus, SlipConfig
+
+    return Primus, SlipConfig
+
+
 _RECORDS = (
     MethodInfo("simclr", "two views of a window attract, others repel", "Chen et al. 2020, arXiv 2002.05709", _simclr),
     MethodInfo("masked", "hide spans of time and fill them in", "He et al. 2022, arXiv 2111.06377", _masked),
@@ -78,6 +96,9 @@ _RECORDS = (
     MethodInfo(
         "motif", "rebuild a window from its augmented copy", "Xu et al. 2024, arXiv 2411.18822", _motif, "distance"
     ),
+    MethodInfo("primus", "copies, pairs and neighbours' pairs attract", "Das et al. 2025, arXiv 2411.15127", _primus),
+    MethodInfo("imu2clip", "motion attracts what is paired with it", "Moon et al. 2022, arXiv 2210.14395", _imu2clip),
+    MethodInfo("slip", "copies and pairs attract", "Mu et al. 2021, arXiv 2112.12750", _slip),
 )
 METHODS: dict[str, MethodInfo] = {record.name: record for record in _RECORDS}
 #: Other names by which papers call a method.
