@@ -79,8 +79,8 @@ class PretrainConfig(FrozenModel):
         data: Windows.
         train: The loop.
         distance: The distance, for methods that need one; a text stands for ``{"use": text}``.
-        modalities: What is paired with motion, for methods that use it, by the names that the corpora have; ``None`` for
-            all there is. A text names one, or several with commas between them.
+        modalities: What is paired with motion, for methods that use it, by the names that the corpora have;
+            ``None`` for all there is. A text names one, or several with commas between them.
     """
 
     method: str = "simclr"
