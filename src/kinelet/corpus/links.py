@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from kinelet.corpus.narrations import Narrations
-from kinelet.corpus.windows import Windows
+if TYPE_CHECKING:
+    from kinelet.corpus.narrations import Narrations
+    from kinelet.corpus.windows import Windows
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -67,8 +68,8 @@ def _us(seconds: Floats) -> Ints:
 
 def _by_time(table: _Table, narrations: Narrations, purity: float) -> tuple[Ints, Ints]:
     recording = narrations.recording.astype(np.int64)
-    earliest, latest = table.start.min(initial=0) - 1, (table.start + table.length).max(initial=0) + 1
-    limits = earliest / _US, latest / _US
+    # Times far from any window would not fit among the sorted ones; a second beside them is as far.
+    limits = table.start.min(initial=0) / _US - 1, (table.start + table.length).max(initial=0) / _US + 1
     start, stop = (_us(np.clip(t, *limits)) for t in (narrations.start_s, narrations.stop_s))
     covering = _covered(table, recording, start, stop, purity)
     alone = np.ones(len(recording), dtype=bool)

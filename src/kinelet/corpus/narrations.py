@@ -22,12 +22,21 @@ import pyarrow.parquet as pq
 
 from kinelet.corpus.clean import LIMIT, WEARER, clean_sentence
 from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.links import assign
 from kinelet.corpus.lock import build_lock
 from kinelet.corpus.manifest import MANIFEST
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.files import atomic_write
 
-__all__ = ["Narration", "Narrations", "clean_sentence", "narrations", "sentences_for_labels", "write_narrations"]
+__all__ = [
+    "Narration",
+    "Narrations",
+    "assign",
+    "clean_sentence",
+    "narrations",
+    "sentences_for_labels",
+    "write_narrations",
+]
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
