@@ -12,6 +12,7 @@ from kinelet.cli import (
     embed,
     evaluate,
     import_weights,
+    label,
     listing,
     pretrain,
     read,
@@ -36,6 +37,7 @@ app.add_typer(distance.app, name="distance")
 app.command("evaluate", short_help="Judge a run on people it has never seen.")(evaluate.evaluate)
 app.command("embed")(embed.embed)
 app.command("search", short_help="Ask recordings in words.")(search.search)
+app.command("label", short_help="A timeline of labels from sentences.")(label.label)
 app.command("import-weights", short_help="Weights of other code, as a model folder.")(import_weights.import_weights)
 app.command("report")(report.report)
 app.command("list")(listing.listing)

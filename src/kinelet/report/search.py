@@ -1,8 +1,7 @@
-"""Pictures of what was found in words: hits of a search, and timelines of labels."""
+"""What a search found: a table, a document, and a picture with one row a hit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,7 +49,7 @@ def draw_motion(ax: Any, rec: Recording, start_s: float, stop_s: float) -> None:
     rate = measured_rate(rec) if rec.time_s is not None else rec.spec.rate_hz
     most = max(2, COLUMNS // max(1, len(rec.segments)))
     for s in rec.segments:
-        first, stop = s.start + np.searchsorted(times[s.start : s.stop], [start_s, stop_s]).tolist()
+        first, stop = (s.start + np.searchsorted(times[s.start : s.stop], [start_s, stop_s])).tolist()
         if stop > first:
             t, low, high = envelope(times[first:stop], length[first:stop], min(stop - first, most))
             ax.fill_between(t, low, high, color=MOTION, linewidth=0.7, alpha=0.8)
@@ -94,13 +93,6 @@ def _draw_hit(ax: Any, rank: int, hit: Hit, found: SearchResult, rec: Recording)
     beside.set_ylabel("score", color=SCORE, fontsize=8)
     told = f"{rank}. {hit.subject}, {hit.recording}, {clock(hit.start_s)} to {clock(hit.stop_s)}"
     ax.set_title(f"{told}: score {hit.score:.3f}, z {hit.z:+.1f}", fontsize=9, loc="left")
-
-
-def bands(labels: Sequence[str]) -> dict[str, Any]:
-    """A colour for each label, the same for the same list."""
-    from matplotlib import colormaps
-
-    return {name: colormaps["tab20"](i % 20) for i, name in enumerate(labels)}
 
 
 def hit_rows(found: SearchResult) -> list[tuple[str, ...]]:
