@@ -108,6 +108,14 @@ def test_more_pieces_than_samples_are_refused() -> None:
         permute(ramp(1, 4), seeded(), segments=5)
 
 
+@pytest.mark.parametrize("batch", [62, 63, 512])
+def test_rows_are_cut_at_times_of_their_own(batch: int) -> None:
+    y = permute(ramp(batch, 250), seeded())[:, 0]
+    starts = {tuple(sorted(piece[0] for piece in pieces(row))) for row in y}
+    # Now and then two rows are not cut at all, or alike.
+    assert len(starts) > 0.95 * batch
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 20), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.integers(0, 1000))
 def test_permutation_never_loses_a_sample(batch: int, time: int, segments: int, distinct: bool, seed: int) -> None:

@@ -138,7 +138,7 @@ def nearest_neighbour_nce(
 
 def _directed(s: Tensor, target: Tensor, kept: Tensor) -> Tensor:
     """Sum over rows of the cross-entropy between ``target``'s shares and the similarities ``s`` that are kept."""
-    share = target / target.sum(dim=1, keepdim=True).clamp(min=1)
+    share = target.to(s.dtype) / target.sum(dim=1, keepdim=True).clamp(min=1)
     s = s.masked_fill(~kept, _NOWHERE)
     return (target.any(dim=1) * s.logsumexp(dim=1) - (share * s).sum(dim=1)).sum()
 
