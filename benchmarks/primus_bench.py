@@ -25,17 +25,18 @@ from primus_judge import SHOTS, curve_of
 #: What is judged, and how: windows of five seconds, clips and single movements stretched to that.
 JUDGED = (
     HarSet("classyglass", "ClassyGlass", None, 5.0, 5.0),
-    HarSet("umafall", "UMAFall wrist", None, 5.0, 5.0),
-    HarSet("geotec", "GEOTEC watch", None, 5.0, None, "stretch"),
+    HarSet("umafall_wrist", "UMAFall wrist", None, 5.0, 5.0),
+    HarSet("geotec_watch", "GEOTEC watch", None, 5.0, None, "stretch"),
     HarSet("utd_mhad", "UTD-MHAD", None, 5.0, None, "stretch"),
     HarSet("seglearn_watch", "seglearn", None, 5.0, 5.0),
 )
-SITES = {"umafall": "wrist", "geotec": "wrist"}
+#: The same people's other body sites, pretrained on and not judged.
+BESIDE = {"umafall_wrist": ("umafall_waist", "umafall_chest", "umafall_ankle"), "geotec_watch": ("geotec_phone",)}
 #: Corpora whose windows are laid over whole clips when they are pretrained on.
 CLIPS = ("utd_mhad",)
-IN_DOMAIN = ("classyglass", "umafall", "geotec", "utd_mhad")
+IN_DOMAIN = ("classyglass", "umafall_wrist", "geotec_watch", "utd_mhad")
 #: Out of domain: pretrained on the first, judged on the second.
-OPEN_TRAIN, OPEN_TEST = ("classyglass", "utd_mhad"), ("umafall", "geotec", "seglearn_watch")
+OPEN_TRAIN, OPEN_TEST = ("classyglass", "utd_mhad"), ("umafall_wrist", "geotec_watch", "seglearn_watch")
 FAMILIES = ("in_domain", "out_of_domain")
 
 
@@ -84,18 +85,25 @@ class Bench:
 
     def views(self, place: str, window_s: float, hop_s: float | None) -> list[Windows]:
         """What the encoder of a place is pretrained on."""
-        fold = None if place == "open" else int(place.removeprefix("fold-"))
-        names = OPEN_TRAIN if fold is None else IN_DOMAIN
-        people = {n: set(self.whole(n).subjects if fold is None else self.opened(n).splits[fold].train) for n in names}
-        long = [n for n in names if n not in CLIPS]
+        people = self.people(place)
+        long = [n for n in people if n not in CLIPS]
         joined = union([self.whole(n) for n in long]).windows(window_s, hop_s)
-        views = [joined.of([f"{n}:{p}" for n in long for p in sorted(people[n])])]
-        clips = [self.whole(n).windows(window_s, placement="stretch") for n in names if n in CLIPS]
-        return views + [w.of(sorted(people[n])) for n, w in zip(CLIPS, clips, strict=True)]
+        clips = [(n, self.whole(n).windows(window_s, placement="stretch")) for n in people if n in CLIPS]
+        return [joined.of([f"{n}:{p}" for n in long for p in people[n]]), *(w.of(people[n]) for n, w in clips)]
+
+    def people(self, place: str) -> dict[str, list[str]]:
+        """Who is pretrained on, by corpus; those judged at the place are left out at every body site."""
+        if place == "open":
+            return {n: list(self.whole(n).subjects) for n in OPEN_TRAIN}
+        out: dict[str, list[str]] = {}
+        for name in IN_DOMAIN:
+            judged = set(self.opened(name).splits[int(place.removeprefix("fold-"))].test)
+            out |= {n: [p for p in self.whole(n).subjects if p not in judged] for n in (name, *BESIDE.get(name, ()))}
+        return out
 
     def facts(self, place: str) -> list[str]:
         """Hashes of the corpora that a place is pretrained on."""
-        return [self.whole(n).hash for n in (OPEN_TRAIN if place == "open" else IN_DOMAIN)]
+        return [self.whole(n).hash for n in self.people(place)]
 
     def encoder_path(self, arm: Arm, place: str) -> Path:
         """Run directory of a pretrained encoder."""
@@ -111,17 +119,13 @@ class Bench:
 
 @lru_cache(maxsize=16)
 def _whole(work: Path, name: str) -> Corpus:
-    return Corpus.open(work / "corpora6" / name).select(channels=("acc_x", "gyr_x"))
+    return Corpus.open(work / "corpora6" / name)
 
 
 @lru_cache(maxsize=16)
 def _opened(work: Path, name: str) -> Opened:
     (entry,) = [e for e in JUDGED if e.name == name]
-    corpus = _whole(work, name)
-    # People are dealt into folds before a site is chosen: an encoder has seen them at every site.
-    splits = Opened.of(entry, corpus).splits
-    site = SITES.get(name)
-    return Opened(entry, corpus.select(site=site) if site else corpus, splits)
+    return Opened.of(entry, _whole(work, name))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from kinelet.encoders.registry import create_encoder
 from kinelet.evaluate.curve import few_shot_curve
 from kinelet.evaluate.features import hand_crafted
 from kinelet.evaluate.result import Result
-from kinelet.evaluate.shots import PrimusFewShot, ScratchShots, Shots
+from kinelet.evaluate.shots import PrimusFewShot, Shots
+from kinelet.evaluate.shots_trained import TrainedShots
 from primus_arms import Arm
 
 SHOTS: tuple[Shots, ...] = (1, 5, 10, 25, 50, 100, 250, 500, "all")
@@ -30,6 +31,6 @@ def curve_of(arm: Arm, encoder: Encoder | None, opened: Opened, fold: int) -> di
         torch.manual_seed(arm.config.train.seed)
         encoder = create_encoder(arm.config.encoder.name, spec=task.spec, **arm.config.encoder.options).eval()
     if arm.kind == "scratch":
-        learner = ScratchShots(draws=1)
+        learner = TrainedShots(draws=1)
         return few_shot_curve(encoder, task, splits, protocol=learner, shots=SCRATCH_SHOTS, name=arm.title)
     return few_shot_curve(encoder, task, splits, protocol=PrimusFewShot(draws=DRAWS), shots=SHOTS, name=arm.title)

@@ -82,8 +82,13 @@ class Trainer:
         centre, scale = (0.0, 1.0) if fit.classes else (float(fit.y.mean()), float(fit.y.std()) or 1.0)
         return cls(options, model, optimizer, generator, len(fit.classes), centre, scale, balanced)
 
-    def run(self, fit: Task, held_out: Task, say: Say) -> None:
-        """Train on ``fit`` and go back to the epoch with the least loss on ``held_out``."""
+    def run(self, fit: Task, held_out: Task | None, say: Say) -> None:
+        """Train on ``fit`` and go back to the epoch with the least loss on ``held_out``; without it, to the end."""
+        if held_out is None:
+            for epoch in range(self.options.epochs):
+                self._epoch(fit, warm_up=epoch == 0)
+                say(f"epoch {epoch + 1}")
+            return
         best, best_loss, waited = copy.deepcopy(self.model.state_dict()), float("inf"), 0
         for epoch in range(self.options.epochs):
             self._epoch(fit, warm_up=epoch == 0)
