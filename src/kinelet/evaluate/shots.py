@@ -9,75 +9,25 @@ there is no learning rate, number of epochs or batch that suits one encoder bett
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+import copy
+import math
+from typing import ClassVar, Literal
 
 import numpy as np
+import torch
 from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
 
 from kinelet.encoders.base import Encoder
-from kinelet.evaluate.few_shot import digest
-from kinelet.evaluate.folds import Mask
+from kinelet.errors import BadOptionError
 from kinelet.evaluate.knn import unit
-from kinelet.evaluate.logistic import Logistic, Scaler, fit_path
-from kinelet.evaluate.protocol import Predictions, Protocol, Say
+from kinelet.evaluate.logistic import Logistic, Scaler, class_weights, fit_path
+from kinelet.evaluate.spread import Shots, SpreadShots
 from kinelet.evaluate.task import Codes, FloatArray, Task
+from kinelet.evaluate.training import linear
 
-Shots = Annotated[int, Field(ge=1)] | Literal["all"]
-"""Windows of each class, or all that the training people have."""
-
-
-class SpreadShots(Protocol):
-    """Base of protocols that learn from ``n`` windows a class, spread over as many training people as there are.
-
-    A draw takes one window of each person who performed a class, in random order of people, then a second of each,
-    until there are ``n``. It depends on ``seed``, the training people and their labels alone, never on the encoder, and
-    the draw for a smaller ``n`` is the beginning of the draw for a larger one. Windows of a class that overlap are
-    never drawn together, except with ``all``. A class with fewer windows gives all it has, which the notes say.
-
-    Attributes:
-        n: Windows of each class, or ``all``.
-        draws: Draws for each split; ``all`` needs one.
-        seed: Of the draws.
-    """
-
-    n: Shots = 10
-    draws: int = Field(default=5, ge=1)
-    seed: int = 0
-
-    def predict(self, train: Task, x: FloatArray, encoder: Encoder | None, say: Say) -> Predictions:
-        """Learn from each draw and predict test windows or vectors ``(m, ...)``; returns ``(draws, m)``."""
-        supports = self.supports(train)
-        out: list[Codes] = []
-        for i, rows in enumerate(supports):
-            if i and np.array_equal(rows, supports[0]):
-                out.append(out[0])  # every class gave all it has, so nothing is left to the draw
-                continue
-            say(f"draw {i + 1} of {len(supports)}")
-            out.append(self.learn(train.take(rows), x, encoder, i))
-        return np.stack(out)
-
-    @abstractmethod
-    def learn(self, support: Task, x: FloatArray, encoder: Encoder | None, draw: int) -> Codes:
-        """Learn from the windows of a draw, predict ``x`` ``(m, ...)``; returns ``(m,)``."""
-
-    def supports(self, train: Task) -> list[Codes]:
-        """Rows of the training task that each draw learns from, in the task's order."""
-        if self.n == "all":
-            return [np.arange(len(train))]
-        orders = draw_orders(train, self.draws, self.seed)
-        return [np.sort(np.concatenate([rows[: self.n] for rows in order])) for order in orders]
-
-    def notes(self, train: Task) -> tuple[str, ...]:
-        """How many people the windows of a class come from, and which classes had too few."""
-        supports = self.supports(train)
-        people = people_per_class(train, supports)
-        out = [f"{self.name}, n = {self.n}: windows of a class come from {people.min()} to {people.max()} people"]
-        counts = np.bincount(train.y[supports[0]], minlength=len(train.classes))
-        short = [c for c, k in zip(train.classes, counts, strict=True) if self.n != "all" and 0 < k < self.n]
-        if short:
-            out.append(f"{self.name}, n = {self.n}: the training people have fewer windows of {_few(short)}")
-        return tuple(out)
+__all__ = ["PrimusFewShot", "ScratchShots", "Shots", "SpreadShots"]
 
 
 class PrimusFewShot(SpreadShots):
@@ -112,50 +62,81 @@ class PrimusFewShot(SpreadShots):
         return model
 
 
-def draw_orders(train: Task, draws: int, seed: int) -> list[list[Codes]]:
-    """For each draw and class, rows of the class that do not overlap, in the order in which they are taken."""
-    own = digest(train)
-    apart = without_overlap(train)
-    pools = [np.flatnonzero(apart & (train.y == c)) for c in range(len(train.classes))]
-    return [
-        [_order(train, rows, np.random.default_rng([seed, i, c, *own])) for c, rows in enumerate(pools)]
-        for i in range(draws)
-    ]
+class ScratchShots(SpreadShots):
+    """All weights trained on the draw: from scratch for an untrained encoder, full fine-tuning for a pretrained one.
+
+    AdamW with a warm-up over a tenth of the steps and a cosine down to zero; nobody is held out of so few windows to
+    stop it, so the number of steps is fixed beforehand. The encoder that is passed in is never changed. The first
+    weights of the head and the order of windows depend on ``seed`` and the number of the draw alone.
+
+    Attributes:
+        lr: Learning rate of the encoder.
+        head_lr: Learning rate of the head.
+        epochs: Passes over the windows of a draw, within the next two.
+        min_steps: Fewest steps.
+        max_steps: Most steps.
+        batch_size: Windows a step, or all of the draw if they are fewer.
+        weight_decay: AdamW's.
+    """
+
+    name: ClassVar[str] = "primus-few-shot-tuned"
+    inputs: ClassVar[Literal["vectors", "windows"]] = "windows"
+
+    lr: float = Field(default=1e-3, gt=0)
+    head_lr: float = Field(default=3e-3, gt=0)
+    epochs: int = Field(default=30, ge=1)
+    min_steps: int = Field(default=100, ge=1)
+    max_steps: int = Field(default=400, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    weight_decay: float = Field(default=0.01, ge=0)
+
+    def learn(self, support: Task, x: FloatArray, encoder: Encoder | None, draw: int) -> Codes:
+        """Train a copy of the encoder on windows ``(n, channel, time)`` of the draw, predict ``(m, channel, time)``."""
+        if encoder is None:
+            raise BadOptionError("training all weights needs an encoder", where=self.name)
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + draw)
+        body = copy.deepcopy(encoder).requires_grad_(True)
+        # Normalising the embedding first makes one learning rate of the head right for encoders of any scale.
+        top = nn.Sequential(nn.BatchNorm1d(body.dim, affine=False), linear(body.dim, len(support.classes), generator))
+        model = nn.Sequential(body, top)
+        self._train(model, support, generator)
+        return _predicted(model.eval(), x, np.unique(support.y))
+
+    def _train(self, model: nn.Sequential, support: Task, generator: torch.Generator) -> None:
+        size = max(2, min(self.batch_size, len(support)))
+        steps = min(max(self.epochs * len(support) // size, self.min_steps), self.max_steps)
+        rates = [
+            {"params": part.parameters(), "lr": lr} for part, lr in zip(model, (self.lr, self.head_lr), strict=True)
+        ]
+        optimizer = torch.optim.AdamW(rates, weight_decay=self.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+        x, y = torch.from_numpy(support.x), torch.from_numpy(support.y)
+        weight = torch.from_numpy(class_weights(support.y, len(support.classes), True))
+        model.train()
+        for rows in _batches(len(support), size, steps, generator):
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(model(x[rows]), y[rows], reduction="none")
+            (loss * weight[rows]).mean().backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+            optimizer.step()
+            schedule.step()
 
 
-def without_overlap(train: Task) -> Mask:
-    """Windows ``(n,)`` to keep so that no two of one recording and class overlap, as many as can be."""
-    keep = np.ones(len(train), dtype=bool)
-    length = train.spec.window_s
-    if train.recording is None or train.start_s is None or length is None:
-        return keep
-    last = (-1, -1, -np.inf)
-    for i in np.lexsort((train.start_s, train.y, train.recording)):
-        here = (int(train.recording[i]), int(train.y[i]), float(train.start_s[i]))
-        keep[i] = here[:2] != last[:2] or here[2] - last[2] >= length - 0.5 / train.spec.rate_hz
-        last = here if keep[i] else last
-    return keep
+def _rate(step: int, steps: int) -> float:
+    """Share of the learning rate at a step: up over a tenth of the steps, then a cosine down to zero."""
+    warm = max(1, steps // 10)
+    return (step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def _order(train: Task, pool: Codes, generator: np.random.Generator) -> Codes:
-    """Rows of a class: one window of each person, people in random order, then a second of each."""
-    rows = generator.permutation(pool)
-    rank = np.empty(len(train.subjects), dtype=np.int64)
-    rank[generator.permutation(len(train.subjects))] = np.arange(len(train.subjects))
-    person = rank[train.subject[rows]]
-    by_person = np.argsort(person, kind="stable")
-    ordered = person[by_person]
-    turn = np.empty(len(rows), dtype=np.int64)
-    turn[by_person] = np.arange(len(rows)) - np.searchsorted(ordered, ordered)
-    return np.asarray(rows[np.lexsort((person, turn))], dtype=np.int64)
+def _batches(n: int, size: int, steps: int, generator: torch.Generator) -> list[Tensor]:
+    """Rows of each step: windows in one random order after another, every one as often as the others."""
+    passes = -(-steps * size // n)
+    order = torch.cat([torch.randperm(n, generator=generator) for _ in range(passes)])
+    return list(order[: steps * size].reshape(steps, size))
 
 
-def people_per_class(train: Task, supports: list[Codes]) -> Codes:
-    """People that the windows of each draw and class come from, ``(draw, class)``, classes that occur only."""
-    present = np.unique(train.y)
-    counts = [[len(np.unique(train.subject[rows[train.y[rows] == c]])) for c in present] for rows in supports]
-    return np.asarray(counts, dtype=np.int64)
-
-
-def _few(names: list[str], most: int = 8) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+@torch.inference_mode()
+def _predicted(model: nn.Module, x: FloatArray, present: Codes) -> Codes:
+    """Most probable class of each window among those that were taught."""
+    parts = [model(torch.from_numpy(x[i : i + 256])).numpy()[:, present] for i in range(0, len(x), 256)]
+    return np.asarray(present[np.concatenate(parts).argmax(axis=1)], dtype=np.int64)
