@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from evaluating import Stats, folds, silent, vectors, waves
 from kinelet.evaluate.compare import compare
 from kinelet.evaluate.curve import SHOTS, draw_spread, few_shot_curve
 from kinelet.evaluate.honesty import SeenSubjectError
-from kinelet.evaluate.shots import PrimusFewShot, ScratchShots, _batches
+from kinelet.evaluate.shots import PrimusFewShot
+from kinelet.evaluate.shots_trained import TrainedShots
 from kinelet.evaluate.spread import draw_orders, without_overlap
 from kinelet.evaluate.task import Task
 from kinelet.signal.spec import imu_spec
@@ -198,40 +198,30 @@ def test_the_spread_over_draws_is_told() -> None:
     assert draw_spread(r["all"], "macro_f1") == 0
 
 
-def tuned(**options: Any) -> ScratchShots:
-    return ScratchShots(**{"n": 4, "draws": 2, "min_steps": 30, "max_steps": 30, "head_lr": 0.05, **options})
+def trained(**options: Any) -> TrainedShots:
+    return TrainedShots(**{"n": 4, "draws": 2, "steps": 30, "head_lr": 0.05, **options})
 
 
 def test_training_all_weights_learns_from_the_same_windows() -> None:
     t = waves()
-    a, b = tuned().supports(t), PrimusFewShot(n=4, draws=2).supports(t)
+    a, b = trained().supports(t), PrimusFewShot(n=4, draws=2).supports(t)
     assert all(np.array_equal(i, j) for i, j in zip(a, b, strict=True))
 
 
 def test_training_all_weights_learns() -> None:
     t = waves()
-    result = few_shot_curve(Stats(), t, folds(t, 3), shots=(4,), protocol=tuned(), name="x")[4]
+    result = few_shot_curve(Stats(), t, folds(t, 3), shots=(4,), protocol=trained(), name="x")[4]
     assert result.estimates["macro_f1"].value > 0.8
 
 
 def test_training_all_weights_leaves_the_encoder_as_it_was() -> None:
     t, encoder = waves(), Stats()
-    tuned().predict(t, t.x, encoder, silent)
+    trained().predict(t, t.x, encoder, silent)
     assert encoder.gain.item() == 1.0
     assert not [p for p in encoder.parameters() if p.grad is not None]
 
 
 def test_training_all_weights_can_be_repeated() -> None:
     t = waves()
-    a, b = (tuned(n=2).predict(t, t.x, Stats(), silent) for _ in range(2))
+    a, b = (trained(n=2).predict(t, t.x, Stats(), silent) for _ in range(2))
     assert np.array_equal(a, b)
-
-
-def test_the_last_windows_of_a_pass_are_learnt_from() -> None:
-    rows = torch.cat(_batches(10, 4, 5, torch.Generator().manual_seed(0)))
-    assert np.bincount(rows.numpy()).tolist() == [2] * 10
-
-
-def test_a_class_without_windows_is_never_predicted() -> None:
-    t = replace(waves(), classes=("a", "b", "c"))
-    assert set(tuned().predict(t, t.x, Stats(), silent).ravel()) <= {0, 1}

@@ -53,10 +53,10 @@ def _primus_few_shot() -> type[Protocol]:
     return PrimusFewShot
 
 
-def _primus_tuned() -> type[Protocol]:
-    from kinelet.evaluate.shots import ScratchShots
+def _primus_trained() -> type[Protocol]:
+    from kinelet.evaluate.shots_trained import TrainedShots
 
-    return ScratchShots
+    return TrainedShots
 
 
 def _fine_tune() -> type[Protocol]:
@@ -113,7 +113,7 @@ _RECORDS = (
     ProtocolInfo("knn", "nearest neighbours by cosine", ("classes",), _knn),
     ProtocolInfo("few_shot", "a few labelled windows of a few people, many draws", ("classes",), _few_shot),
     ProtocolInfo("primus-few-shot", "N windows a class of as many people as there are", ("classes",), _primus_few_shot),
-    ProtocolInfo("primus-few-shot-tuned", "the same windows, all weights trained", ("classes",), _primus_tuned),
+    ProtocolInfo("primus-few-shot-trained", "the same windows, all weights trained", ("classes",), _primus_trained),
     ProtocolInfo("fine_tune", "all weights trained, stopped on held-out training people", _BOTH, _fine_tune),
     ProtocolInfo("mlp_probe", "one hidden layer on the frozen embedding", _BOTH, _mlp_probe),
     ProtocolInfo("ridge", "ridge regression on the frozen embedding", _BOTH, _ridge),
