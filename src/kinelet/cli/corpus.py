@@ -1,4 +1,4 @@
-"""``kinelet corpus``: build, add a public set, look inside."""
+"""``kinelet corpus``: build, add a public set, attach sentences and vectors, look inside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Build a corpus, add a public dataset, or look inside one.", no_args_is_help=True)
+from kinelet.cli.annotate import annotate
+
+app = typer.Typer(
+    help="Build a corpus, add a public dataset, attach what was said or seen, or look inside one.", no_args_is_help=True
+)
+app.command("annotate")(annotate)
 
 Out = Annotated[Path, typer.Option(help="Corpus folder.")]
 Rate = Annotated[float | None, typer.Option(help="Resample everything to this rate (Hz).")]

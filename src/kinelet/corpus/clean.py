@@ -7,7 +7,8 @@ import re
 WEARER, LIMIT = "the person", 128
 
 # How first-person video sets mark who acts: "#C C" or a lone capital C for the wearer, "#O" for somebody else.
-_WEARER = re.compile(r"#[Cc]\s+[Cc](?![\w#-])|#[Cc](?![\w-])|(?<![^\s(\"'])C(?=$|[\s.,;:!?)\"']|'s\b)")
+_ALONE = r"""(?:(?<!\S)|(?<=\s["'(])|(?<=\A["'(]))C(?=[.,;:!?)"']*(?:\s|\Z)|'s(?!\w))"""
+_WEARER = re.compile(rf"#[Cc]\s+[Cc](?![\w#-])|#[Cc](?![\w-])|{_ALONE}")
 _OTHER = re.compile(r"#(?:[Oo]|[Ss]ummary)(?![\w-])")
 _UNSURE = re.compile(r"#[Uu]nsure(?![\w-])")
 
@@ -24,8 +25,8 @@ def clean_sentence(text: str, wearer: str = WEARER, limit: int = LIMIT) -> str:
         wearer: Word or words for who wears the sensor; ``""`` leaves the token out.
         limit: Longest result, in characters.
     """
-    for pattern, word in ((_WEARER, wearer), (_OTHER, ""), (_UNSURE, "something")):
-        text = pattern.sub(lambda _, word=word: f" {word}", text)  # type: ignore[misc]
+    text = _UNSURE.sub("something", _OTHER.sub("", text))
+    text = _WEARER.sub(lambda _: wearer, text)
     return _shorten(" ".join(text.lower().split()), limit)
 
 

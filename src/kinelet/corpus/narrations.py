@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -230,7 +230,7 @@ def _attached(corpus: Corpus, path: Path, mine: list[tuple[str, int]], wearer: s
 def _tell_what_no_longer_fits(table: Any, path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
     pairs = table.group_by(["recording", "source_hash"]).aggregate([([], "count_all")]).to_pylist()
     changed = [p for p in pairs if p["recording"] in rows and rows[p["recording"]]["source_hash"] != p["source_hash"]]
-    unknown = [p for p in pairs if p["recording"] not in rows]
+    unknown = [p for p in pairs if p["recording"] not in rows]  # gone, or not in this part of the corpus
     there = set(pq.read_table(path / MANIFEST, columns=["id"])["id"].to_pylist()) if unknown else set()
     gone = [p for p in unknown if p["recording"] not in there]
     for found, what in ((gone, "no longer in the corpus"), (changed, "whose source file has changed since")):
@@ -296,29 +296,37 @@ def write_narrations(corpus: Corpus, rows: Iterable[Narration], *, wearer: str =
 
 
 def sentences_for_labels(
-    corpus: Corpus, track: str, mapping: Mapping[str, Sequence[str]], *, annotator: str = "labels"
+    corpus: Corpus,
+    track: str,
+    mapping: Mapping[str, Sequence[str]],
+    *,
+    skip: Collection[str] = (),
+    annotator: str = "labels",
 ) -> list[Narration]:
     """Every sentence of a label, for each interval that has the label.
 
     Args:
         corpus: Whose annotations to take.
         track: Track of the labels.
-        mapping: Label to its sentences; an empty list leaves the label without any.
+        mapping: Label to its sentences.
+        skip: Labels that get none.
         annotator: What to call their origin.
 
     Raises:
-        BadOptionError: if the corpus has no such label, or one that the mapping does not name.
+        BadOptionError: if the track has no labels, or one that neither ``mapping`` nor ``skip`` names.
     """
     table = corpus.annotations
     table = table.filter(pc.and_(pc.equal(table["track"], track), pc.is_valid(table["label"])))
     labels = set(table["label"].to_pylist())
-    missing = sorted(labels - set(mapping))
+    missing = sorted(labels - set(mapping) - set(skip))
     if missing or not labels:
         what = f"labels without sentences: {', '.join(missing[:10])}" if missing else f"no labels on track {track!r}"
-        remedy = "Name each label; an empty list ([]) leaves it without a sentence"
+        tracks = ", ".join(sorted(set(corpus.annotations["track"].to_pylist()))) or "none"
+        remedy = "Give each one, or leave it out with --skip LABEL" if missing else f"Tracks of the corpus: {tracks}"
         raise BadOptionError(what, where=str(corpus.path), remedy=remedy)
     return [
         Narration(r["recording"], r["start_s"], r["stop_s"], sentence, annotator)
         for r in table.to_pylist()
+        if r["label"] not in skip
         for sentence in mapping[r["label"]]
     ]
