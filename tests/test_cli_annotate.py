@@ -1,0 +1,226 @@
+"""``kinelet corpus annotate``: narrations, sentences for labels, vectors of another modality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli_tools import done, kinelet, write_table
+from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.narrations import NARRATIONS, narrations
+from kinelet.towers.base import CallableTower
+from kinelet.towers.registry import TOWERS, register_tower
+from kinelet.towers.store import open_store, store_folder
+
+CALLS: list[str] = []
+
+
+def _letters(items: list[str]) -> np.ndarray:
+    CALLS.extend(items)
+    return np.array([[len(s), s.count("a") + 1, s.count("e")] for s in items], dtype=np.float32)
+
+
+@pytest.fixture(autouse=True)
+def letters() -> Iterator[None]:
+    """A tower that needs no model."""
+    CALLS.clear()
+    for name in ("letters", "other"):
+        register_tower(name, lambda name=name: CallableTower(_letters, name, 3, name))
+    yield
+    for name in ("letters", "other"):
+        TOWERS.pop(name)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    table, card = write_table(tmp_path)
+    done("corpus", "build", table, "--out", tmp_path / "corpus", "--card", card)
+    return tmp_path / "corpus"
+
+
+@pytest.fixture
+def said(tmp_path: Path, corpus: Path) -> Path:
+    names = [r.id for r in Corpus.open(corpus).recordings]
+    path = tmp_path / "said.csv"
+    rows = [(names[0], 1.0, "C sits"), (names[0], 1.5, "C talks"), (names[1], 4.0, "C sits")]
+    path.write_text("recording,time,text\n" + "".join(f"{r},{t},{s}\n" for r, t, s in rows))
+    return path
+
+
+def annotate(corpus: Path, *more: object, tower: str = "letters"):
+    return kinelet("corpus", "annotate", corpus, "--tower", tower, "--window", 2, *more)
+
+
+def vectors(path: Path, corpus: Path, **changes: object) -> Path:
+    names = [r.id for r in Corpus.open(corpus).recordings]
+    arrays = {"vectors": np.eye(4, 6) + 1, "recording": np.array(names[:1] * 4), "start_s": np.arange(4.0)}
+    arrays |= {"duration_s": np.array(1.0), **changes}
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+    return path
+
+
+def test_narrations_are_attached_and_embedded_once_each(corpus: Path, said: Path) -> None:
+    shown = annotate(corpus, "--narrations", said)
+    assert shown.status == 0, shown.err
+    store = open_store(store_folder(corpus, "text"))
+    assert sorted(store.keys) == ["the person sits", "the person talks"]
+    assert CALLS.count("the person sits") == 1
+
+
+def test_the_redundancy_is_told(corpus: Path, said: Path) -> None:
+    shown = annotate(corpus, "--narrations", said).out
+    rows = {cells[1].strip(): cells[2].strip() for line in shown.splitlines() if len(cells := line.split("│")) > 2}
+    assert rows["sentences"] == "3 (2 different; 67% occur more than once)"
+    assert rows["windows with a sentence"] == "2 of 2"
+
+
+def test_the_report_for_machines(corpus: Path, said: Path) -> None:
+    document = annotate(corpus, "--narrations", said, "--json").document
+    assert (document["modality"], document["items"], document["dim"]) == ("text", 2, 3)
+    assert document["report"]["narrations"] == 3
+
+
+def test_the_report_may_be_about_a_grid(corpus: Path, said: Path) -> None:
+    document = annotate(corpus, "--narrations", said, "--placement", "grid", "--json").document
+    assert document["report"]["windows"] > document["report"]["narrated"] == 2
+
+
+def test_windows_that_cannot_be_cut_cost_the_report_only(corpus: Path, said: Path) -> None:
+    shown = kinelet("corpus", "annotate", corpus, "--narrations", said, "--tower", "letters", "--window", 999)
+    assert shown.status == 0
+    assert "not measured: " in shown.out
+
+
+def test_the_same_again_embeds_nothing(corpus: Path, said: Path) -> None:
+    annotate(corpus, "--narrations", said)
+    CALLS.clear()
+    again = annotate(corpus, "--narrations", said)
+    assert again.status == 0
+    assert "the person sits" not in CALLS
+
+
+def test_other_sentences_replace_only_when_told_to(corpus: Path, said: Path) -> None:
+    annotate(corpus, "--narrations", said)
+    said.write_text(said.read_text().replace("talks", "reads"))
+    assert "--replace" in annotate(corpus, "--narrations", said).complaint
+    assert "the person talks" in narrations(Corpus.open(corpus)).text
+    assert annotate(corpus, "--narrations", said, "--replace").status == 0
+    assert sorted(open_store(store_folder(corpus, "text")).keys) == ["the person reads", "the person sits"]
+
+
+def test_another_tower_replaces_only_when_told_to(corpus: Path, said: Path) -> None:
+    annotate(corpus, "--narrations", said)
+    assert "'letters'" in annotate(corpus, tower="other").complaint
+    assert annotate(corpus, "--replace", tower="other").status == 0
+    assert open_store(store_folder(corpus, "text")).meta.tower == "other"
+
+
+def test_sentences_without_a_tower(corpus: Path, said: Path) -> None:
+    shown = annotate(corpus, "--narrations", said, tower="none")
+    assert "none (--tower none)" in shown.out
+    assert (corpus / NARRATIONS).exists() and not store_folder(corpus, "text").exists()
+
+
+def test_an_unknown_tower_attaches_nothing(corpus: Path, said: Path) -> None:
+    assert "guess" in annotate(corpus, "--narrations", said, tower="guess").complaint
+    assert not (corpus / NARRATIONS).exists()
+
+
+def test_a_wrong_row_attaches_nothing(corpus: Path, said: Path) -> None:
+    said.write_text(said.read_text() + "nobody,1,C sits\n")
+    assert "line 5: no recording 'nobody'" in annotate(corpus, "--narrations", said).complaint
+    assert not (corpus / NARRATIONS).exists()
+
+
+def test_sentences_for_labels(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("sit: [a person sits, somebody is seated]\nwalk: a person walks\nrun: runs\n")
+    document = annotate(corpus, "--sentences", tmp_path / "s.yaml", "--json").document
+    assert (document["items"], document["report"]["sentences"]) == (3, 3)
+    found = narrations(Corpus.open(corpus))
+    assert set(found.source) == {"labels"} and (found.stop_s > found.start_s).all()
+
+
+def test_a_label_without_a_sentence_is_named_and_may_be_left_out(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("walk: a person walks\n")
+    assert "sit" in annotate(corpus, "--sentences", tmp_path / "s.yaml").complaint
+    assert annotate(corpus, "--sentences", tmp_path / "s.yaml", "--skip", "sit").status == 0
+
+
+def test_both_kinds_at_once(corpus: Path, said: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("walk: a person walks\nsit: a person sits\n")
+    document = annotate(corpus, "--narrations", said, "--sentences", tmp_path / "s.yaml", "--json").document
+    assert document["items"] == 4
+
+
+def test_the_word_for_the_wearer(corpus: Path, said: Path) -> None:
+    annotate(corpus, "--narrations", said, "--wearer", "somebody")
+    assert sorted(open_store(store_folder(corpus, "text")).keys) == ["somebody sits", "somebody talks"]
+
+
+def test_a_corpus_without_sentences_says_what_to_give(corpus: Path) -> None:
+    assert "--narrations" in annotate(corpus).complaint
+
+
+def test_vectors_of_another_modality(corpus: Path, tmp_path: Path) -> None:
+    npz = vectors(tmp_path / "v.npz", corpus)
+    document = annotate(corpus, "--vectors", npz, "--modality", "skeleton", "--pool", "mean", "--json").document
+    assert (document["items"], document["dim"], document["space"]) == (4, 6, "skeleton")
+    store = open_store(store_folder(corpus, "skeleton"))
+    assert (store.meta.tower, store.meta.pool) == ("letters", "mean")
+    np.testing.assert_allclose(np.linalg.norm(store.vectors, axis=1), 1, atol=1e-6)
+
+
+def test_vectors_are_refused_over_others(corpus: Path, tmp_path: Path) -> None:
+    options = "--vectors", vectors(tmp_path / "v.npz", corpus), "--modality", "skeleton"
+    annotate(corpus, *options)
+    assert "--replace" in annotate(corpus, *options).complaint
+    assert annotate(corpus, *options, "--replace", "--space", "s").status == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"vectors": None}, "no array vectors"),
+        ({"vectors": np.ones(4)}, "vectors are (4,)"),
+        ({"vectors": np.zeros((4, 6))}, "zero vector"),
+        ({"vectors": np.full((4, 6), np.nan)}, "not finite"),
+        ({"start_s": np.arange(3.0)}, "start_s is (3,)"),
+        ({"start_s": np.array(["a"] * 4)}, "not numbers"),
+        ({"start_s": np.arange(4.0) + 500}, "lie outside"),
+        ({"recording": np.arange(4)}, "not text"),
+        ({"recording": np.array(["nobody"] * 4)}, "no recording 'nobody'"),
+        ({"recording": np.array(["nobody"] * 4, dtype=object)}, "not readable"),
+    ],
+)
+def test_wrong_arrays_are_one_line(corpus: Path, tmp_path: Path, changes: dict, told: str) -> None:
+    npz = vectors(tmp_path / "v.npz", corpus, **changes)
+    assert told in annotate(corpus, "--vectors", npz, "--modality", "skeleton").complaint
+    assert not store_folder(corpus, "skeleton").exists()
+
+
+def test_a_file_that_is_no_array_is_one_line(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "v.npz").write_bytes(b"PK\x03\x04 nothing")
+    assert "v.npz" in annotate(corpus, "--vectors", tmp_path / "v.npz", "--modality", "x").complaint
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--vectors", "v.npz"], "--modality"),
+        (["--vectors", "v.npz", "--modality", "x", "--narrations", "s.csv"], "--narrations does not go with --vectors"),
+        (["--vectors", "v.npz", "--modality", "x", "--pool", "sum"], "'sum'"),
+        (["--narrations", "absent.csv"], "absent.csv"),
+        (["--sentences", "absent.yaml"], "absent.yaml"),
+        (["--space", "s"], "--vectors"),
+        (["--modality", "../x"], "../x"),
+    ],
+)
+def test_a_wrong_option_is_one_line(corpus: Path, options: list[str], told: str) -> None:
+    assert told in annotate(corpus, *options).complaint
+
+
+def test_what_is_no_corpus_is_one_line(tmp_path: Path) -> None:
+    assert "kinelet corpus build" in annotate(tmp_path).complaint
