@@ -7,11 +7,15 @@ that the corpus goes by (its hash, its data set), so that a corpus built again i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from kinelet.encoders.base import Encoder
 from kinelet.errors import KineletError
 from kinelet.evaluate.folds import SplitLike
 from kinelet.evaluate.task import Task
+
+if TYPE_CHECKING:
+    from kinelet.corpus.corpus import Corpus
 
 CARD_KEY = "pretrain_subjects"
 
@@ -62,6 +66,31 @@ def refuse_seen(encoder: Encoder, task: Task, splits: Sequence[SplitLike]) -> No
             remedy="Pretrain once a fold (kinelet evaluate --refit, or evaluate_crossfit), or keep them out of "
             "pretraining (--hold-out)",
         )
+
+
+def new_people(encoder: Encoder, corpus: Corpus, people: Sequence[str], *, chosen: bool = False) -> tuple[str, ...]:
+    """Those of ``people`` whom the encoder's card does not list, by any name that the corpus knows them by.
+
+    Args:
+        encoder: The encoder to be judged.
+        corpus: Where the people are from.
+        people: Their names.
+        chosen: They were asked for by name, so that nobody may be left out in silence.
+
+    Raises:
+        SeenSubjectError: if nobody is new, or somebody who was chosen is not.
+    """
+    card = {str(entry) for entry in encoder.card.get(CARD_KEY, ())}
+    known = [s for s in people if card & corpus.identities([s])]
+    if len(known) == len(people) or (chosen and known):
+        raise SeenSubjectError(
+            f"the encoder was pretrained on {len(known)} of the {len(people)} people to be judged: "
+            + ", ".join(known[:5])
+            + (" …" if len(known) > 5 else ""),
+            where=str(corpus.path),
+            remedy="Keep people out of pretraining (--hold-out), or judge on another corpus",
+        )
+    return tuple(s for s in people if s not in set(known))
 
 
 def card_note(encoder: Encoder) -> str | None:
