@@ -26,6 +26,7 @@ from kinelet.corpus.narrations import (
 from kinelet.corpus.redundancy import redundancy, repeat_probability
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.signal.recording import Annotation
+from kinelet.towers.store import attach_vectors
 
 START = 1_700_000_000.0
 
@@ -344,3 +345,21 @@ def test_the_probability_of_a_repeat_stays_a_number_for_many_sentences():
     n = uses.sum()
     same = (uses * (uses - 1)).sum() / (n * (n - 1))
     np.testing.assert_allclose(log_all_differ, [-same * s * (s - 1) / 2 for s in (16, 62, 256)], rtol=0.1)
+
+
+def test_a_build_keeps_what_is_about_recordings_that_are_gone_and_says_so(tmp_path):
+    corpus = corpus_of(tmp_path, recording("a"), recording("b"))
+    write_narrations(corpus, [Narration("a", 1.0, 1.0, "C sits"), Narration("b", 1.0, 1.0, "C sits")])
+    attach_vectors(tmp_path, "video", np.eye(3), ["a", "a", "b"], [0.0, 1.0, 0.0], 1.0, space="s", tower="t")
+    summary = build([recording("b")], tmp_path, PLAIN, prune=True)
+    assert summary.orphans == {"narrations.parquet": 1, "embeddings/video": 2}
+    assert dict(summary.rows())["kept in embeddings/video"].startswith("2 about recordings")
+    assert build([recording("a"), recording("b")], tmp_path, PLAIN).orphans == {}
+    assert len(narrations(Corpus.open(tmp_path))) == 2
+
+
+def test_info_counts_sentences_and_vectors_and_no_sentence_is_a_class(corpus):
+    attach_vectors(corpus.path, "video", np.eye(2), ["a", "b"], 0.0, 1.0, space="s", tower="t")
+    info = corpus.info()
+    assert (info.narrations, info.modalities, set(info.label_hours)) == (2, {"video": 2}, {"activity"})
+    assert dict(info.rows())["modality: video"] == "2 vectors"

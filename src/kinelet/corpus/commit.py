@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kinelet.corpus.manifest import ANNOTATION_SCHEMA, read_tables, write_tables
+from kinelet.corpus.orphans import orphans
 from kinelet.corpus.records import (
     RECORDINGS,
     SOURCES,
@@ -60,6 +61,7 @@ def commit(out: Path, listed: set[str], outcomes: Sequence[Outcome], *, prune: b
         stored_bytes=sum((out / RECORDINGS / row["file"]).stat().st_size for row in rows),
         seconds=seconds,
         wrote=wrote,
+        orphans=orphans(out, [row["id"] for row in rows]),
     )
 
 

@@ -31,6 +31,8 @@ class CorpusInfo:
         channels: Recordings of each set of channels.
         label_hours: Hours of each class, by ``track``.
         values: Annotations that carry a value, by ``track``.
+        narrations: Sentences about moments and intervals, repeats counted.
+        modalities: Vectors that are attached, by modality.
         gaps: Number of gaps and their hours in all.
         warnings: Recordings with warnings.
         quality: Median and extremes over recordings of each figure that the build measured.
@@ -47,6 +49,8 @@ class CorpusInfo:
     channels: Mapping[str, int]
     label_hours: Mapping[str, Mapping[str, float]]
     values: Mapping[str, int]
+    narrations: int
+    modalities: Mapping[str, int]
     gaps: tuple[int, float]
     warnings: int
     quality: Mapping[str, tuple[float, float, float]]
@@ -71,6 +75,9 @@ class CorpusInfo:
         for track, classes in self.label_hours.items():
             out += [(f"{track}: {label}", f"{hours:.3f} h") for label, hours in classes.items()]
         out += [(f"{track} (values)", f"{n} intervals") for track, n in self.values.items()]
+        if self.narrations:
+            out.append(("sentences", f"{self.narrations}"))
+        out += [(f"modality: {name}", f"{n} vectors") for name, n in self.modalities.items()]
         out += [
             (f"quality: {name}", f"median {middle:.4g}, {low:.4g} to {high:.4g}")
             for name, (middle, low, high) in self.quality.items()
@@ -91,6 +98,8 @@ class CorpusInfo:
 def corpus_info(corpus: Corpus) -> CorpusInfo:
     """Count what is in a corpus; no samples are read."""
     rows = corpus.recordings
+    from kinelet.corpus.narrations import narrations
+
     label_hours, values = _labels(corpus)
     gaps = [gap for r in rows for gap in r.row["gaps"]]
     return CorpusInfo(
@@ -104,6 +113,8 @@ def corpus_info(corpus: Corpus) -> CorpusInfo:
         channels=_count(" ".join(r.spec.channels) for r in rows),
         label_hours=label_hours,
         values=values,
+        narrations=len(narrations(corpus)),
+        modalities=_modalities(corpus),
         gaps=(len(gaps), sum(g["stop_s"] - g["start_s"] for g in gaps) / 3600),
         warnings=sum(bool(r.row["warnings"]) for r in rows),
         quality=_quality(rows),
@@ -115,12 +126,22 @@ def _count(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
 
 
+def _modalities(corpus: Corpus) -> dict[str, int]:
+    from kinelet.towers.store import list_stores, open_store, store_folder
+
+    folders = {str(r.row.get("part_path", corpus.path)) for r in corpus.recordings}
+    counts: Counter[str] = Counter()
+    for folder, name in ((f, name) for f in folders for name in list_stores(f)):
+        counts[name] += open_store(store_folder(folder, name)).meta.items
+    return dict(sorted(counts.items()))
+
+
 def _labels(corpus: Corpus) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
     hours: dict[str, dict[str, float]] = {}
     values: Counter[str] = Counter()
     columns = (corpus.annotations[c].to_pylist() for c in ("track", "label", "start_s", "stop_s", "value"))
     for track, label, start, stop, value in zip(*columns, strict=True):
-        if label is not None:
+        if label is not None and track.split("/")[0] != "narration":  # sentences are no classes
             classes = hours.setdefault(track, {})
             classes[label] = classes.get(label, 0.0) + (stop - start) / 3600
         if value is not None:

@@ -18,6 +18,7 @@ from kinelet.signal.recording import Annotation, Recording, Segment
 from kinelet.signal.spec import SignalSpec
 
 MANIFEST, ANNOTATIONS = "manifest.parquet", "annotations.parquet"
+NARRATIONS = "narrations.parquet"  # attached later, see kinelet.corpus.narrations; no build touches it
 _BUILD = b"kinelet_build"
 
 _TEXTS = pa.list_(pa.string())

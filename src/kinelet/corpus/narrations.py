@@ -24,11 +24,12 @@ from kinelet.corpus.clean import LIMIT, WEARER, clean_sentence
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.links import assign
 from kinelet.corpus.lock import build_lock
-from kinelet.corpus.manifest import MANIFEST
+from kinelet.corpus.manifest import MANIFEST, NARRATIONS
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.files import atomic_write
 
 __all__ = [
+    "NARRATIONS",
     "Narration",
     "Narrations",
     "assign",
@@ -42,7 +43,7 @@ Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
-NARRATIONS, TRACK = "narrations.parquet", "narration"
+TRACK = "narration"
 _WEARER = b"kinelet_wearer"
 _SCHEMA = pa.schema(
     [

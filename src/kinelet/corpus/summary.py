@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kinelet.corpus.records import Failure
@@ -27,6 +28,7 @@ class BuildSummary:
         stored_bytes: Bytes of all sample files.
         seconds: How long the build took.
         wrote: Whether anything in the corpus changed.
+        orphans: Attached sentences and vectors about recordings that are gone, by where they are; they were kept.
     """
 
     built: int
@@ -40,6 +42,7 @@ class BuildSummary:
     stored_bytes: int
     seconds: float
     wrote: bool
+    orphans: Mapping[str, int] = field(default_factory=dict)
 
     def line(self) -> str:
         """The build in one sentence."""
@@ -70,6 +73,10 @@ class BuildSummary:
         ]
         extra = [("sources removed", self.removed), ("sources kept from earlier builds", self.kept)]
         figures += [(name, str(count)) for name, count in extra if count]
+        figures += [
+            (f"kept in {name}", f"{n} about recordings that are no longer there; attach again with corpus annotate")
+            for name, n in self.orphans.items()
+        ]
         return figures + [(f"failed: {f.recording or f.source}", f.reason) for f in self.failures]
 
     def table(self) -> Table:
