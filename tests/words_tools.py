@@ -21,12 +21,13 @@ MEANING = {"walk": "someone is walking", "sit": "someone sits still"}
 
 
 def walker(name: str, person: str, marks: list[tuple[str, float]], seed: int = 0, **fields: object) -> Recording:
-    """A recording of activities one after the other, each so many seconds: sitting is quiet, walking is not."""
+    """A recording of activities one after the other, each so many seconds: sitting is still, walking swings
+    twice a second."""
     rng, rate, parts, notes, now = np.random.default_rng(seed), 50.0, [], [], 0.0
     for label, seconds in marks:
         n = round(seconds * rate)
-        spread = {"sit": 0.02, "walk": 0.5}.get(label, 0.15)
-        parts.append(rng.normal((0, 0, 1), spread, (n, 3)))
+        swing = np.sin(2 * np.pi * 2.0 * np.arange(n) / rate)[:, None] * (0.6, 0.3, 0.4)
+        parts.append(rng.normal((0, 0, 1), 0.02, (n, 3)) + {"sit": 0.0, "walk": 1.0}.get(label, 0.4) * swing)
         notes.append(Annotation(now, now + seconds, label=label))
         now += seconds
     data = np.concatenate(parts).astype(np.float32)

@@ -117,14 +117,18 @@ def _colours(classes: Sequence[str]) -> dict[str | None, Any]:
 
 def _draw(ax: Any, timeline: Timeline, rec: Recording, colours: dict[str | None, Any], track: str) -> None:
     draw_motion(ax, rec, 0.0, rec.segment_stop_s(rec.segments[-1]))
-    frame = ax.get_xaxis_transform()
-    for span in timeline.spans:
-        place = [(span.start_s, span.seconds)]
-        ax.broken_barh(place, (-0.16, 0.14), transform=frame, color=colours[span.label], clip_on=False)
-    for a in rec.annotations:
-        if a.track == track and a.label in colours:
-            place = [(a.start_s, a.stop_s - a.start_s)]
-            ax.broken_barh(place, (0.9, 0.1), transform=frame, color=colours[a.label])
-    ax.tick_params(axis="x", pad=12)
+    given = [a for a in rec.annotations if a.track == track and a.label in colours]
+    _band(ax, -0.14, "labels", [(s.start_s, s.seconds, colours[s.label]) for s in timeline.spans])
+    _band(ax, 1.02, "annotated", [(a.start_s, a.stop_s - a.start_s, colours[a.label]) for a in given])
+    ax.tick_params(axis="x", pad=16)
     ax.set_ylabel("motion", fontsize=8)
-    ax.set_title(f"{timeline.subject}, {timeline.recording}", fontsize=9, loc="left")
+    ax.set_title(f"{timeline.subject}, {timeline.recording}", fontsize=9, loc="left", pad=18 if given else 6)
+
+
+def _band(ax: Any, y: float, name: str, pieces: Sequence[tuple[float, float, Any]]) -> None:
+    """A coloured band outside the axes, at a share of their height."""
+    frame = ax.get_xaxis_transform()
+    for start_s, seconds, colour in pieces:
+        ax.broken_barh([(start_s, seconds)], (y, 0.12), transform=frame, color=colour, linewidth=0, clip_on=False)
+    if pieces:
+        ax.text(1.005, y + 0.06, name, transform=ax.transAxes, fontsize=7, va="center")

@@ -1,0 +1,110 @@
+"""An encoder and the tower that it was aligned with, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kinelet.deploy.words import unit, with_words
+from kinelet.encoders.headed import HeadedEncoder
+from kinelet.encoders.registry import create_encoder
+from kinelet.errors import BadFileError, BadOptionError
+from kinelet.towers import registry
+from kinelet.towers.base import CallableTower, Tower
+from words_tools import DIM, MEANING, SPACE, aligned, encoder_of
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[HeadedEncoder, CallableTower]:
+    return aligned()
+
+
+@pytest.fixture
+def known(pair: tuple[HeadedEncoder, CallableTower]) -> Iterator[Tower]:
+    registry.TOWERS["toy"] = lambda: pair[1]
+    yield pair[1]
+    del registry.TOWERS["toy"]
+
+
+def test_the_head_of_the_card_becomes_the_output(pair: tuple[HeadedEncoder, CallableTower]) -> None:
+    encoder, tower = pair
+    x = torch.randn(3, 3, 100)
+    words = with_words(encoder, tower)
+    assert encoder.output == "ss"
+    torch.testing.assert_close(words.encoder(x), encoder.outputs(x)["mm"])
+
+
+def test_the_tower_is_opened_by_the_name_in_the_card(
+    pair: tuple[HeadedEncoder, CallableTower], known: CallableTower
+) -> None:
+    assert with_words(pair[0]).tower is known
+
+
+def test_an_encoder_without_text_says_what_to_do(pair: tuple[HeadedEncoder, CallableTower]) -> None:
+    with pytest.raises(BadOptionError, match=r"trained without text.*pretrain primus.*corpus annotate"):
+        with_words(encoder_of(), pair[1])
+
+
+def test_so_does_one_without_heads() -> None:
+    plain = create_encoder("resnet1d_small", channels=3, widths=(8, 8))
+    with pytest.raises(BadOptionError, match="trained without text"):
+        with_words(plain)
+
+
+def other(**changes: Any) -> CallableTower:
+    facts = {"function": aligned()[1].function, "name": "toy", "dim": DIM, "space_id": SPACE, **changes}
+    return CallableTower(**facts)
+
+
+@pytest.mark.parametrize(
+    ("tower", "told"),
+    [
+        (other(space_id="another"), "in the space 'another'"),
+        (other(dim=DIM + 1), f"makes {DIM + 1} numbers"),
+        (other(function=lambda items: np.eye(len(items), DIM)), "other vectors of its probe items"),
+    ],
+    ids=["space", "dim", "probe"],
+)
+def test_another_tower_is_refused(pair: tuple[HeadedEncoder, CallableTower], tower: CallableTower, told: str) -> None:
+    with pytest.raises(BadOptionError, match=told):
+        with_words(pair[0], tower)
+
+
+@pytest.mark.parametrize("key", ["head", "space", "tower"])
+def test_a_damaged_card_is_named(key: str) -> None:
+    encoder, tower = aligned()
+    encoder.card["alignment"]["text"][key] = None
+    with pytest.raises(BadFileError, match=f"the {key} of its text"):
+        with_words(encoder, tower)
+
+
+def test_sentences_have_length_one(pair: tuple[HeadedEncoder, CallableTower]) -> None:
+    vectors = with_words(*pair).vectors(list(MEANING.values()))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("sentences", [[], [""], ["walking", "  "]])
+def test_no_words_are_refused(pair: tuple[HeadedEncoder, CallableTower], sentences: list[str]) -> None:
+    with pytest.raises(BadOptionError, match="sentence"):
+        with_words(*pair).vectors(sentences)
+
+
+def test_a_class_is_the_mean_direction_of_its_sentences() -> None:
+    encoder, _ = aligned()
+    table = {"a": [3.0, 0.0], "b": [0.0, 0.5]}
+    tower = CallableTower(
+        lambda items: np.array([[*table.get(i, [1.0, 1.0]), *[0.0] * 6] for i in items]), "t", 8, SPACE
+    )
+    encoder.card["alignment"]["text"]["probe"] = ""
+    vectors = with_words(encoder, tower).class_vectors({"one": ("a",), "both": ("a", "b")})
+    np.testing.assert_allclose(vectors[:, :2], [[1, 0], [0.5**0.5, 0.5**0.5]], atol=1e-6)
+
+
+def test_unit_leaves_missing_vectors_missing() -> None:
+    out = unit(np.array([[3.0, 4.0], [np.nan, np.nan]]))
+    np.testing.assert_allclose(out[0], [0.6, 0.8])
+    assert np.isnan(out[1]).all()
