@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info
 
 from evaluating import vectors
 from kinelet.evaluate.logistic import Scaler, class_weights, fit_path
+from kinelet.evaluate.threads import threads_for
 
 
 def odds(scores: np.ndarray) -> np.ndarray:
@@ -83,3 +85,37 @@ def test_balanced_weights_give_every_class_the_same_total() -> None:
     y = np.array([0, 0, 0, 1, 2, 2])
     totals = np.bincount(y, class_weights(y, 4, True), minlength=4)
     assert np.allclose(totals, [2, 2, 2, 0])
+
+
+@pytest.mark.parametrize("path", [[0.01, 0.01, 0.1], [1.0, 0.01, 0.1], [0.001, 0.003, 1.0], [0.001, 0.01, 0.1]])
+def test_probabilities_equal_scikit_learns_along_any_path(path: list[float]) -> None:
+    t = vectors(noise=2.0)
+    *_, mine = fit_path(t.x, t.y, 3, path)
+    want = LogisticRegression(C=path[-1], tol=1e-8, max_iter=2000).fit(t.x, t.y).predict_proba(t.x)
+    scores = mine.scores(t.x)
+    assert np.abs(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True) - want).max() < 1e-3
+
+
+def test_separable_classes_converge_at_a_weak_penalty() -> None:
+    r = np.random.default_rng(0)
+    x, y = r.normal(size=(300, 200)).astype(np.float32), np.arange(300) % 5
+    assert all(model.converged for model in fit_path(x, y, 5, [0.001, 0.01, 0.1, 1.0, 10.0]))
+
+
+def test_short_products_run_on_one_thread_and_leave_the_others_as_they_were() -> None:
+    def blas() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = blas()
+    with threads_for(1000):
+        assert set(blas()) <= {1}
+    assert blas() == before
+
+
+def test_long_products_keep_their_threads() -> None:
+    def blas() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = blas()
+    with threads_for(10**9):
+        assert blas() == before
