@@ -6,9 +6,8 @@ their ids, so that they survive a corpus that is built again; what no longer fit
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,15 +17,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from kinelet.corpus.clean import LIMIT, WEARER, clean_sentence
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.links import assign
-from kinelet.corpus.lock import build_lock
-from kinelet.corpus.manifest import MANIFEST, NARRATIONS
-from kinelet.errors import BadFileError, BadOptionError
-from kinelet.files import atomic_write
+from kinelet.corpus.manifest import NARRATIONS
+from kinelet.corpus.narration_table import (
+    Narration,
+    read_table,
+    sentences_for_labels,
+    tell_what_no_longer_fits,
+    wearer_of,
+    write_narrations,
+)
 
 __all__ = [
     "NARRATIONS",
@@ -44,36 +47,6 @@ Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
 TRACK = "narration"
-_WEARER = b"kinelet_wearer"
-_SCHEMA = pa.schema(
-    [
-        ("recording", pa.string()),
-        ("start_s", pa.float64()),
-        ("stop_s", pa.float64()),
-        ("text", pa.string()),
-        ("annotator", pa.string()),
-        ("source_hash", pa.string()),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Narration:
-    """One sentence about a moment (``stop_s == start_s``) or an interval of a recording.
-
-    Attributes:
-        recording: Id of the recording.
-        start_s: Start, seconds on the recording's own clock (0 is its first sample).
-        stop_s: End, same clock.
-        text: As it was written.
-        annotator: Who wrote it, or where it came from.
-    """
-
-    recording: str
-    start_s: float
-    stop_s: float
-    text: str
-    annotator: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,8 +187,8 @@ def _by_path(corpus: Corpus) -> dict[Path, list[tuple[str, int]]]:
 
 def _attached(corpus: Corpus, path: Path, mine: list[tuple[str, int]], wearer: str | None, limit: int) -> _Columns:
     table = read_table(path)
-    wearer = wearer or (table.schema.metadata or {}).get(_WEARER, WEARER.encode()).decode()
-    _tell_what_no_longer_fits(table, path, {identity: corpus.recordings[code].row for identity, code in mine})
+    wearer = wearer or wearer_of(table)
+    tell_what_no_longer_fits(table, path, {identity: corpus.recordings[code].row for identity, code in mine})
     text, who, (start, stop) = _cleaned(table["text"], wearer, limit), _texts(table["annotator"]), _times(table)
     numbers = {identity: i for i, identity in enumerate(dict.fromkeys(i for i, _ in mine))}
     of = _codes(table["recording"], numbers)
@@ -226,108 +199,3 @@ def _attached(corpus: Corpus, path: Path, mine: list[tuple[str, int]], wearer: s
     rows = order[np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)])]
     codes = np.repeat([code for _, code in mine], last - first)
     return codes, start[rows], stop[rows], text[rows], who[rows]
-
-
-def _tell_what_no_longer_fits(table: Any, path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
-    pairs = table.group_by(["recording", "source_hash"]).aggregate([([], "count_all")]).to_pylist()
-    changed = [p for p in pairs if p["recording"] in rows and rows[p["recording"]]["source_hash"] != p["source_hash"]]
-    unknown = [p for p in pairs if p["recording"] not in rows]  # gone, or not in this part of the corpus
-    there = set(pq.read_table(path / MANIFEST, columns=["id"])["id"].to_pylist()) if unknown else set()
-    gone = [p for p in unknown if p["recording"] not in there]
-    for found, what in ((gone, "no longer in the corpus"), (changed, "whose source file has changed since")):
-        if found:
-            names = ", ".join(sorted({p["recording"] for p in found})[:3])
-            n = sum(p["count_all"] for p in found)
-            warnings.warn(
-                f"{path / NARRATIONS}: {n} sentences are about {len(found)} recordings {what} ({names}, …). Build the "
-                "corpus from the same files again, or attach the sentences again (kinelet corpus annotate --replace)",
-                UserWarning,
-                stacklevel=4,
-            )
-
-
-def read_table(path: Path) -> Any:
-    """Rows of a corpus's ``narrations.parquet``.
-
-    Raises:
-        BadFileError: if it cannot be read or lacks a column.
-    """
-    try:
-        return pq.read_table(path / NARRATIONS).select(_SCHEMA.names)
-    except (OSError, KeyError, pa.ArrowException) as error:
-        remedy = "Attach the sentences again: kinelet corpus annotate CORPUS --narrations FILE --replace"
-        raise BadFileError(f"not readable ({error})", where=str(path / NARRATIONS), remedy=remedy) from error
-
-
-def write_narrations(corpus: Corpus, rows: Iterable[Narration], *, wearer: str = WEARER, replace: bool = False) -> bool:
-    """Attach sentences to the corpus in ``corpus.path``; the file is there whole or not at all.
-
-    Args:
-        corpus: A corpus as it was opened; no part of one, and no union.
-        rows: The sentences.
-        wearer: Word for who wears the sensor.
-        replace: Whether to replace other sentences that were attached before.
-
-    Returns:
-        Whether anything was written: the same sentences again are nothing new.
-
-    Raises:
-        BadOptionError: if other sentences are attached already, or a recording is not in the corpus.
-        BadFileError: if a build is at work in the corpus.
-    """
-    rows = list(rows)
-    unknown = sorted({r.recording for r in rows} - set(corpus.codes))
-    if unknown or any("part_path" in r.row for r in corpus.recordings):
-        what = f"no recording {unknown[0]!r}" if unknown else "a union of corpora has no place for sentences"
-        raise BadOptionError(what, where=str(corpus.path), remedy="Attach sentences to the corpus that was built")
-    hashes = {r.id: r.row["source_hash"] for r in corpus.recordings}
-    values = [{**vars(r), "source_hash": hashes[r.recording]} for r in rows]
-    table = pa.Table.from_pylist(values, schema=_SCHEMA).replace_schema_metadata({_WEARER: wearer.encode()})
-    path = corpus.path / NARRATIONS
-    with build_lock(corpus.path):
-        if path.exists() and not replace:
-            if read_table(corpus.path).equals(table, check_metadata=True):
-                return False
-            raise BadOptionError(
-                "other sentences are attached already", where=str(path), remedy="Replace them with --replace"
-            )
-        with atomic_write(path) as temporary:
-            pq.write_table(table, temporary)
-    return True
-
-
-def sentences_for_labels(
-    corpus: Corpus,
-    track: str,
-    mapping: Mapping[str, Sequence[str]],
-    *,
-    skip: Collection[str] = (),
-    annotator: str = "labels",
-) -> list[Narration]:
-    """Every sentence of a label, for each interval that has the label.
-
-    Args:
-        corpus: Whose annotations to take.
-        track: Track of the labels.
-        mapping: Label to its sentences.
-        skip: Labels that get none.
-        annotator: What to call their origin.
-
-    Raises:
-        BadOptionError: if the track has no labels, or one that neither ``mapping`` nor ``skip`` names.
-    """
-    table = corpus.annotations
-    table = table.filter(pc.and_(pc.equal(table["track"], track), pc.is_valid(table["label"])))
-    labels = set(table["label"].to_pylist())
-    missing = sorted(labels - set(mapping) - set(skip))
-    if missing or not labels:
-        what = f"labels without sentences: {', '.join(missing[:10])}" if missing else f"no labels on track {track!r}"
-        tracks = ", ".join(sorted(set(corpus.annotations["track"].to_pylist()))) or "none"
-        remedy = "Give each one, or leave it out with --skip LABEL" if missing else f"Tracks of the corpus: {tracks}"
-        raise BadOptionError(what, where=str(corpus.path), remedy=remedy)
-    return [
-        Narration(r["recording"], r["start_s"], r["stop_s"], sentence, annotator)
-        for r in table.to_pylist()
-        if r["label"] not in skip
-        for sentence in mapping[r["label"]]
-    ]
