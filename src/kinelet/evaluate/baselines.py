@@ -26,6 +26,9 @@ from kinelet.evaluate.task import Task
 from kinelet.progress import Progress, silent
 from kinelet.signal.spec import SignalSpec
 
+ALIGNMENT = "alignment"
+"""Key of a card that says which head goes with which modality."""
+
 Fresh = Callable[[SignalSpec], Encoder]
 """Makes an untrained encoder for a signal."""
 
@@ -55,8 +58,14 @@ def small_encoder(spec: SignalSpec) -> Encoder:
 
 
 def fresh_like(encoder: Encoder) -> Fresh:
-    """Make untrained encoders of the same architecture and configuration."""
-    return lambda spec: create_encoder(encoder.name, spec=spec, **encoder.config)
+    """Make untrained encoders of the same architecture and configuration, whose heads stand for the same spaces."""
+
+    def make(spec: SignalSpec) -> Encoder:
+        made = create_encoder(encoder.name, spec=spec, **encoder.config)
+        made.card = {key: encoder.card[key] for key in (ALIGNMENT,) if key in encoder.card}
+        return made
+
+    return make
 
 
 def run_baseline(

@@ -59,6 +59,12 @@ def _primus_trained() -> type[Protocol]:
     return TrainedShots
 
 
+def _zero_shot() -> type[Protocol]:
+    from kinelet.evaluate.zero_shot import ZeroShot
+
+    return ZeroShot
+
+
 def _fine_tune() -> type[Protocol]:
     from kinelet.evaluate.fine_tune import FineTune
 
@@ -114,6 +120,7 @@ _RECORDS = (
     ProtocolInfo("few_shot", "a few labelled windows of a few people, many draws", ("classes",), _few_shot),
     ProtocolInfo("primus-few-shot", "N windows a class of as many people as there are", ("classes",), _primus_few_shot),
     ProtocolInfo("primus-few-shot-trained", "the same windows, all weights trained", ("classes",), _primus_trained),
+    ProtocolInfo("zero-shot", "the class whose sentences lie nearest, no labels", ("classes",), _zero_shot),
     ProtocolInfo("fine_tune", "all weights trained, stopped on held-out training people", _BOTH, _fine_tune),
     ProtocolInfo("mlp_probe", "one hidden layer on the frozen embedding", _BOTH, _mlp_probe),
     ProtocolInfo("ridge", "ridge regression on the frozen embedding", _BOTH, _ridge),
