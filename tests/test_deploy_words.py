@@ -87,6 +87,15 @@ def test_sentences_have_length_one(pair: tuple[HeadedEncoder, CallableTower]) ->
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
+def test_sentences_are_cleaned_as_those_of_a_corpus_are(pair: tuple[HeadedEncoder, CallableTower]) -> None:
+    heard: list[str] = []
+    tower = CallableTower(lambda items: heard.extend(items) or np.ones((len(items), DIM)), "t", DIM, SPACE, probes=())
+    encoder, _ = aligned()
+    encoder.card["alignment"]["text"]["probe"] = ""
+    with_words(encoder, tower).vectors(["  #C C Walks   up THE stairs "])
+    assert heard == ["the person walks up the stairs"]
+
+
 @pytest.mark.parametrize("sentences", [[], [""], ["walking", "  "]])
 def test_no_words_are_refused(pair: tuple[HeadedEncoder, CallableTower], sentences: list[str]) -> None:
     with pytest.raises(BadOptionError, match="sentence"):

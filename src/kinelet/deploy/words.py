@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kinelet.corpus.clean import clean_sentence
 from kinelet.deploy.loading import select_output
 from kinelet.encoders.base import Encoder
 from kinelet.errors import BadFileError, BadOptionError
@@ -34,16 +35,17 @@ class Words:
     tower: Tower
 
     def vectors(self, sentences: Sequence[str]) -> Vectors:
-        """Vectors of sentences ``(sentence, dim)``, length 1.
+        """Vectors of sentences ``(sentence, dim)``, length 1; they are cleaned as those of a corpus are.
 
         Raises:
             BadOptionError: if there is no sentence, or one is empty.
         """
-        if not sentences or not all(s.strip() for s in sentences):
+        cleaned = [clean_sentence(s) for s in sentences]
+        if not cleaned or not all(cleaned):
             raise BadOptionError(
-                "no sentence given" if not sentences else "a sentence is empty", remedy='Give words: "climbing stairs"'
+                "a sentence is empty" if cleaned else "no sentence given", remedy='Give words: "climbing stairs"'
             )
-        return embed_items(self.tower, list(sentences))
+        return embed_items(self.tower, cleaned)
 
     def class_vectors(self, sentences: Mapping[str, Sequence[str]]) -> Vectors:
         """One vector a class ``(class, dim)``, length 1: the mean direction of its sentences."""
