@@ -9,21 +9,30 @@ import typer
 
 
 def import_weights(
-    kind: Annotated[str, typer.Argument(help="Which code wrote it: relcon.")],
+    kind: Annotated[str, typer.Argument(help="Which code wrote it: primus or relcon.")],
     checkpoint: Annotated[Path, typer.Argument(help="Its checkpoint; no code in it is run.")],
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
     attention: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Of a motif network: softmax, as the public code measures distances, or sparsemax, as it trains."
+            help="Of a motif network: softmax (default), as the public code measures distances, or sparsemax, as it "
+            "trains."
         ),
-    ] = "softmax",
-    stride: Annotated[int, typer.Option(help="Of a motif network's last block.")] = 1,
+    ] = None,
+    stride: Annotated[int | None, typer.Option(help="Of a motif network's last block; default 1.")] = None,
     site: Annotated[str | None, typer.Option(help="Body site of the training recordings.")] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
     data: Annotated[str | None, typer.Option(help="What they were trained on.")] = None,
-    rate: Annotated[float, typer.Option(help="Rate of the training recordings in Hz.")] = 100.0,
-    window_s: Annotated[float, typer.Option(help="Length of the training windows in seconds.")] = 2.56,
+    rate: Annotated[
+        float | None, typer.Option(help="Rate of the training recordings in Hz; default 50 (primus), 100 (relcon).")
+    ] = None,
+    window_s: Annotated[
+        float | None,
+        typer.Option(help="Length of the training windows in seconds; default 5 (primus), 2.56 (relcon)."),
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Of primus: refuse a file that is not the public one, by its SHA-256.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Turn a checkpoint of other code into a model folder; what it does not say is assumed, and written down."""
@@ -33,18 +42,9 @@ def import_weights(
 
     if (out / "config.json").exists():
         raise BadOptionError("holds a model already", where=f"--out {out}", remedy="Give a new folder")
-    network = run(
-        kind,
-        checkpoint,
-        out,
-        attention=attention,
-        stride=stride,
-        site=site,
-        licence=licence,
-        data=data,
-        rate_hz=rate,
-        window_s=window_s,
-    )
+    said: dict[str, object] = {"attention": attention, "stride": stride, "site": site, "licence": licence, "data": data}
+    said |= {"rate_hz": rate, "window_s": window_s, "verify": verify or None}
+    network = run(kind, checkpoint, out, **{fact: value for fact, value in said.items() if value is not None})
     count = sum(p.numel() for p in network.parameters())
     if json:
         output.as_json({"out": str(out), "kind": network.name, "parameters": count, "card": network.card})

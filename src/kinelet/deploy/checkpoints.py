@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from kinelet.errors import BadFileError
 
 MAX_BYTES = 4 << 30
+MAX_CLASSES = 1000
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+class Unread:
+    """Stands in for an object of a class that is not read: takes what it is given and keeps nothing of it."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> Unread:
+        """Make one from anything."""
+        return super().__new__(cls)
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def read_checkpoint(path: str | Path, *, strange: bool = False) -> dict[str, Any]:
     """Read the mapping that ``torch.save`` wrote, without running any code that the file may hold.
+
+    Args:
+        path: The file.
+        strange: Let other objects be, as training frameworks leave them beside the weights: each is read as an
+            :class:`Unread`, and its class is never imported.
 
     Raises:
         BadFileError: if it is absent, too large, not of PyTorch's zip format, damaged, holds objects other than
@@ -25,8 +46,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     _require_sound(path)
     try:
-        # Mapped, so that an optimiser's state is not read only to be thrown away.
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with safe_globals(_stand_ins(path) if strange else []):
+            # Mapped, so that an optimiser's state is not read only to be thrown away.
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # a damaged file may end in any kind of exception
         raise BadFileError(
             f"cannot be read as tensors and plain values: {_first_line(error)}",
@@ -60,6 +82,28 @@ def tensors_of(found: Mapping[str, Any], entry: str, path: str | Path) -> dict[s
     return dict(state)
 
 
+def differences(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    """Every difference between tensors that were found and those that are wanted, in words."""
+    faults = [f"missing {k}" for k in wanted if k not in state]
+    faults += [f"extra {shown(k)}" for k in state if k not in wanted]
+    for key in (k for k in wanted if k in state):
+        want, got = wanted[key], state[key]
+        if got.shape != want.shape:
+            faults.append(f"{key} has shape {tuple(got.shape)} instead of {tuple(want.shape)}")
+        elif got.dtype != want.dtype:
+            faults.append(f"{key} is {got.dtype} instead of {want.dtype}")
+    return faults
+
+
+def told(faults: Sequence[str], most: int = 5) -> str:
+    """The first of many faults, and how many more there are.
+
+    >>> told(["missing a", "missing b", "extra c"], most=2)
+    'missing a; missing b; and 1 more'
+    """
+    return "; ".join(faults[:most]) + (f"; and {len(faults) - most} more" if len(faults) > most else "")
+
+
 def shown(key: object, most: int = 160) -> str:
     r"""A name from a file, fit for one line: short, and without control characters.
 
@@ -68,6 +112,15 @@ def shown(key: object, most: int = 160) -> str:
     """
     name = str(key)
     return (name if name.isprintable() else repr(name))[:most]
+
+
+def _stand_ins(path: Path) -> list[Any]:
+    """A class that does nothing for each one that a file names and PyTorch does not read, under that name."""
+    named = get_unsafe_globals_in_checkpoint(path)
+    if len(named) > MAX_CLASSES:
+        raise ValueError(f"names {len(named)} classes")
+    parts = [name.rpartition(".") for name in named]
+    return [type(name, (Unread,), {"__module__": module}) for module, _, name in parts]
 
 
 def _require_sound(path: Path) -> None:
@@ -92,5 +145,5 @@ def _require_sound(path: Path) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    told = str(error).strip().splitlines()
-    return shown(told[0].rstrip(".")) if told else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return shown(lines[0].rstrip(".")) if lines else type(error).__name__

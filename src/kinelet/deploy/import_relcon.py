@@ -9,16 +9,15 @@ Source: names and shapes as published with Xu et al. 2024, arXiv 2411.18822.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from torch import nn
 
 from kinelet.config import FrozenModel, validate
-from kinelet.deploy.checkpoints import read_checkpoint, shown, tensors_of
+from kinelet.deploy.checkpoints import differences, read_checkpoint, shown, tensors_of, told
 from kinelet.deploy.relcon_keys import (
     ENCODER_PREFIX,
     MOTIF_PREFIX,
@@ -99,14 +98,14 @@ def _build(state: State, facts: RelConFacts, where: str) -> Network:
     motif = [k for k in state if k.startswith(MOTIF_PREFIX)]
     encoder = [k for k in state if k.startswith(ENCODER_PREFIX)]
     if bool(motif) == bool(encoder):
-        told = "tensors of both" if motif else f"{', '.join(map(shown, list(state)[:5]))}, …"
-        raise BadFileError(f"neither RelCon's encoder nor its motif network: it has {told}", where=where)
+        held = "tensors of both" if motif else f"{', '.join(map(shown, list(state)[:5]))}, …"
+        raise BadFileError(f"neither RelCon's encoder nor its motif network: it has {held}", where=where)
     outlines, theirs = (_motifs(state, facts), motif_key) if motif else (_encoders(state, facts), encoder_key)
-    network, faults = min(((n, _faults(state, n, theirs)) for n in outlines), key=lambda pair: len(pair[1]))
+    found = ((n, differences(state, {theirs(k): v for k, v in n.state_dict().items()})) for n in outlines)
+    network, faults = min(found, key=lambda pair: len(pair[1]))
     if faults:
-        told = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
         kind = "motif network" if motif else "encoder"
-        raise BadFileError(f"not RelCon's {kind}: {told}", where=where)
+        raise BadFileError(f"not RelCon's {kind}: {told(faults)}", where=where)
     whole = _again(network)
     # Copies: what was read is a map of the file, which may be deleted while the network lives.
     whole.load_state_dict({ours: state[theirs(ours)].clone() for ours in whole.state_dict()})
@@ -120,29 +119,15 @@ def _again(outline: Network) -> Network:
     return create_encoder(outline.name, spec=outline.spec, seed=0, **outline.config)
 
 
-def _faults(state: State, network: nn.Module, theirs: Callable[[str], str]) -> list[str]:
-    """Every difference between a checkpoint and the network it would have to fill, under the checkpoint's names."""
-    wanted = {theirs(k): v for k, v in network.state_dict().items()}
-    faults = [f"missing {k}" for k in wanted if k not in state]
-    faults += [f"extra {shown(k)}" for k in state if k not in wanted]
-    for key in (k for k in wanted if k in state):
-        want, got = wanted[key], state[key]
-        if got.shape != want.shape:
-            faults.append(f"{key} has shape {tuple(got.shape)} instead of {tuple(want.shape)}")
-        elif got.dtype != want.dtype:
-            faults.append(f"{key} is {got.dtype} instead of {want.dtype}")
-    return faults
-
-
 def _encoders(state: State, facts: RelConFacts) -> list[Network]:
     """Networks without storage that the file may hold: the published one, and the one that its shapes tell of."""
     outlines: list[Network] = []
     with torch.device("meta"):
         outlines.append(create_encoder("resnet1d_34", spec=facts.spec()))
-        told = encoder_config(state)
-        if told is not None:
+        config = encoder_config(state)
+        if config is not None:
             try:
-                outlines.append(create_encoder("resnet1d_34", spec=facts.spec(), **told))
+                outlines.append(create_encoder("resnet1d_34", spec=facts.spec(), **config))
             except KineletError as error:
                 raise BadFileError(f"kinelet's resnet1d_34 cannot hold it: {error.what}") from None
     return outlines
@@ -152,8 +137,8 @@ def _motifs(state: State, facts: RelConFacts) -> list[Network]:
     fixed = {"attention": facts.attention, "stride": facts.stride}
     with torch.device("meta"):
         configs = [MotifConfig(**fixed)]
-        if (told := motif_config(state)) is not None:
-            configs.append(validate(MotifConfig, {**fixed, **told}, where="motif network of the checkpoint"))
+        if (config := motif_config(state)) is not None:
+            configs.append(validate(MotifConfig, {**fixed, **config}, where="motif network of the checkpoint"))
         return [MotifNetwork(facts.spec(), config) for config in configs]
 
 

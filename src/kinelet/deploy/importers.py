@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from kinelet.deploy.import_primus import import_primus
 from kinelet.deploy.import_relcon import import_relcon
 from kinelet.distances.io import save_distance
 from kinelet.distances.network import MotifNetwork
@@ -14,7 +15,7 @@ from kinelet.errors import BadOptionError
 
 Imported = Encoder | MotifNetwork
 
-IMPORTERS: dict[str, Callable[..., Imported]] = {"relcon": import_relcon}
+IMPORTERS: dict[str, Callable[..., Imported]] = {"primus": import_primus, "relcon": import_relcon}
 
 
 def list_importers() -> tuple[str, ...]:
@@ -30,7 +31,8 @@ def import_weights(kind: str, path: str | Path, out: str | Path | None = None, *
         path: The checkpoint.
         out: Folder to write it to as well, for :func:`kinelet.load` or
             :func:`kinelet.distances.io.load_distance`.
-        facts: What the file does not say; for ``relcon`` see :class:`kinelet.deploy.import_relcon.RelConFacts`.
+        facts: What the file does not say; see :class:`kinelet.deploy.import_primus.PrimusFacts` and
+            :class:`kinelet.deploy.import_relcon.RelConFacts`.
 
     Returns:
         The network in evaluation mode; what is known about it, and what was assumed, is in its ``card``.

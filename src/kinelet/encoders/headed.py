@@ -75,7 +75,7 @@ class HeadedEncoder(DenseEncoder):
         super().__init__(spec, config.heads.get(config.output, base.dim), told)
         self.base, self.output, self.min_samples = base, config.output, base.min_samples
         self.heads = nn.ModuleDict({name: nn.Linear(base.dim, dim) for name, dim in config.heads.items()})
-        self.feature_dim = base.feature_dim if isinstance(base, DenseEncoder) else 0
+        self.feature_dim = self._feature_dim()
 
     @classmethod
     def around(cls, base: Encoder, heads: Mapping[str, int], output: str) -> HeadedEncoder:
@@ -108,10 +108,20 @@ class HeadedEncoder(DenseEncoder):
         return {BACKBONE: y, **{name: head(y) for name, head in self.heads.items()}}
 
     def features(self, x: Tensor) -> Tensor:
-        """Maps of the base encoder, ``(batch, feature_dim, step)``; heads have no part in them."""
+        """Map windows to ``(batch, feature_dim, step)``: maps of the base encoder, through the head of the output.
+
+        The head is left out where those maps are not as wide as the base's embedding.
+        """
         if not isinstance(self.base, DenseEncoder):
             raise BadOptionError(f"{self.base.name} has no maps over time", where="encoder headed")
-        return self.base.features(x)
+        maps = self.base.features(x)
+        if self.output == BACKBONE or self.base.feature_dim != self.base.dim:
+            return maps
+        return self.heads[self.output](maps.transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]
+
+    def _feature_dim(self) -> int:
+        below = self.base.feature_dim if isinstance(self.base, DenseEncoder) else 0
+        return self.dim if below == self.base.dim else below
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -133,5 +143,6 @@ class HeadedEncoder(DenseEncoder):
         other = copy.copy(self)
         other.output = output
         other.dim = self.config["heads"].get(output, self.base.dim)
+        other.feature_dim = other._feature_dim()
         other.config, other.card = {**self.config, "output": output}, dict(self.card)
         return other

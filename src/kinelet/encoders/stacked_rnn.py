@@ -129,11 +129,11 @@ def warn_cancelled(augmentations: Sequence[Any], encoder: nn.Module) -> None:
         augmentations: Configurations of :mod:`kinelet.functional.augment`.
         encoder: Any network that may have a :class:`StackedRNN` in it.
     """
-    cancelled = [a for a in augmentations if isinstance(a, Scale) and a.mode in ("per_sensor", "per_window")]
+    cancelled = {a.mode for a in augmentations if isinstance(a, Scale) and a.mode in ("per_sensor", "per_window")}
     if cancelled and any(isinstance(part, StackedRNN) for part in encoder.modules()):
         warnings.warn(
-            f"augmentation scale, mode {cancelled[0].mode}, has no effect: the input norm of stacked_rnn takes one "
-            "factor off each sensor; use mode per_channel or per_step",
+            f"augmentation scale, mode {' and '.join(sorted(cancelled))}, has no effect: the input norm of stacked_rnn "
+            "takes one factor off each sensor; use mode per_channel or per_step",
             UserWarning,
             stacklevel=2,
         )

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from kinelet.encoders.base import Encoder
+from kinelet.encoders.stacked_rnn import warn_cancelled
 from kinelet.errors import BadOptionError
 from kinelet.functional.augment import AnyAugmentation, Compose, augmentations
 from kinelet.functional.precision import full_precision
@@ -104,6 +105,7 @@ class CandidateMethod(Method):
         self.distance = distance
         if isinstance(distance, nn.Module):
             distance.requires_grad_(False).eval()
+        warn_cancelled(config.augmentations, encoder)
         self.augment = Compose(config.augmentations)
         self.projector = projector(encoder.dim, config.projector, config.projector_norm) if config.projector else None
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from kinelet.encoders.base import Encoder
+from kinelet.encoders.stacked_rnn import warn_cancelled
 from kinelet.functional.augment import AnyAugmentation, Compose, augmentations
 from kinelet.functional.augment_time import crop
 from kinelet.functional.losses import nt_xent
@@ -62,6 +63,7 @@ class SimCLR(Method):
         super().__init__(encoder, config)
         self.projector = projector(encoder.dim, config.projector, config.projector_norm)
         second = config.augmentations if config.second_view is None else config.second_view
+        warn_cancelled((*config.augmentations, *second), encoder)
         self.views = Compose(config.augmentations), Compose(second)
 
     def forward(self, batch: Batch) -> Output:
