@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from cli_tools import done, kinelet, write_table
+from kinelet.corpus.build import build
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.narrations import NARRATIONS, narrations
+from kinelet.corpus.process import BuildConfig
 from kinelet.towers.base import CallableTower
 from kinelet.towers.registry import TOWERS, register_tower
 from kinelet.towers.store import open_store, store_folder
@@ -224,3 +226,12 @@ def test_a_wrong_option_is_one_line(corpus: Path, options: list[str], told: str)
 
 def test_what_is_no_corpus_is_one_line(tmp_path: Path) -> None:
     assert "kinelet corpus build" in annotate(tmp_path).complaint
+
+
+def test_sentences_about_recordings_that_are_gone_are_one_line(corpus: Path, said: Path) -> None:
+    annotate(corpus, "--narrations", said)
+    opened = Corpus.open(corpus)
+    build([opened.recording(opened.recordings[1].id)], corpus, BuildConfig(quality=False), prune=True)
+    shown = done("corpus", "info", corpus)
+    (line,) = shown.err.splitlines()
+    assert line.startswith("kinelet: warning: ") and "no longer in the corpus" in line

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
+from pathlib import Path
 from typing import Any, NoReturn
 
 from kinelet.errors import KineletError
@@ -37,7 +39,18 @@ def main() -> None:
 def _run(arguments: list[str]) -> Any:
     from kinelet.cli.app import app
 
-    return app(arguments, prog_name="kinelet", standalone_mode=False)
+    with warnings.catch_warnings():
+        others, own = warnings.showwarning, str(Path(__file__).parents[1])
+
+        def show(message: Any, category: Any, filename: str, *rest: Any) -> None:
+            """Warnings of kinelet are for users: one line, without the line of code."""
+            if filename.startswith(own):
+                print(f"kinelet: warning: {message}", file=sys.stderr)
+            else:
+                others(message, category, filename, *rest)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        return app(arguments, prog_name="kinelet", standalone_mode=False)
 
 
 def _explain(error: Exception) -> NoReturn:
