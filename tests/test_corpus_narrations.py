@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus_tools import PLAIN, corpus_of, recording
-from kinelet.corpus import Corpus, build, union
+from kinelet.corpus import Corpus, build, kfold, union
 from kinelet.corpus.narration_file import read_narrations
 from kinelet.corpus.narrations import (
     NARRATIONS,
@@ -291,6 +291,17 @@ def test_a_name_that_fits_several_recordings_is_refused(tmp_path):
         read_narrations(table(tmp_path, "recording,time,text\nP1,1,C sits\n"), corpus)
 
 
+def test_no_person_is_on_both_sides_of_a_split_of_narrated_windows(tmp_path):
+    parts = [recording(f"r{i}", f"P{i % 3}", n=1000) for i in range(6)]
+    corpus = corpus_of(tmp_path, *parts)
+    write_narrations(corpus, [Narration(f"r{i}", t, t, "C sits") for i in range(6) for t in (3.0, 4.0, 12.0)])
+    windows = corpus.windows(5.0, placement="event")
+    for split in kfold(corpus.subjects, 3, seed=0):
+        train, test = (set(windows.of(part).recording.tolist()) for part in (split.train, split.test))
+        people = [{corpus.recordings[i].subject for i in codes} for codes in (train, test)]
+        assert people[0] and people[1] and not people[0] & people[1]
+
+
 @pytest.fixture
 def told(tmp_path: Path) -> Corpus:
     """Twenty seconds with five sentences of two annotators, and a sentence after the end."""
@@ -305,6 +316,7 @@ def test_redundancy_is_that_of_a_case_counted_by_hand(told):
     # Centres 3, 4, 8.2, 9, 17.5: windows around 3, 8.2 and 17.5. Rule: [0, 5] twice, [5, 10], [6, 11], [15, 20].
     assert (found.windows, found.narrated, found.narrations, found.unplaced, found.most) == (3, 3, 6, 1, 2)
     assert (found.rule_windows, found.distinct, found.covered_s, found.non_overlapping) == (5, 4, 16.0, 3)
+    assert found.each == pytest.approx(5 / 3)
     assert (found.copies, found.redundancy) == (pytest.approx(0.2), pytest.approx(25 / 16))
     assert (found.sentences, found.repeated) == (4, pytest.approx(4 / 6))
     assert (found.gap_s, found.close) == (pytest.approx(4.2), pytest.approx(3 / 5))

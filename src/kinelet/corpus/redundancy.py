@@ -30,6 +30,7 @@ class Redundancy:
         narrated: Windows with at least one sentence.
         narrations: Sentences, repeats counted.
         unplaced: Sentences that belong to no window.
+        each: Sentences of a window that has any, on average.
         most: Most sentences in one window.
         rule_windows: Windows of the published rule: one a sentence whose middle is within the recording.
         distinct: Of those, different ones.
@@ -50,6 +51,7 @@ class Redundancy:
     narrated: int
     narrations: int
     unplaced: int
+    each: float
     most: int
     rule_windows: int
     distinct: int
@@ -71,11 +73,10 @@ class Redundancy:
 
     def rows(self) -> list[tuple[str, str]]:
         """All figures in words."""
-        share = self.narrations / self.narrated if self.narrated else 0.0
         rows = [
             ("sentences", f"{self.narrations} ({self.sentences} different; {self.repeated:.0%} occur more than once)"),
             ("windows with a sentence", f"{self.narrated} of {self.windows}"),
-            ("sentences a window", f"{share:.1f} on average, {self.most} at most"),
+            ("sentences a window", f"{self.each:.1f} on average, {self.most} at most"),
             ("sentences in no window", f"{self.unplaced}"),
             ("one window a sentence", f"{self.rule_windows} windows, {self.copies:.0%} of them exact copies"),
             ("signal under them", f"{self.covered_s:.0f} s, or {self.non_overlapping} windows side by side"),
@@ -105,12 +106,13 @@ def redundancy(windows: Windows, narrations: Narrations) -> Redundancy:
     covered = _covered(places, length)
     uses = np.bincount(narrations.item, minlength=len(narrations.sentences))
     gaps = _gaps(narrations)
-    n = len(narrations)
+    n, narrated = len(narrations), len(np.unique(window))
     return Redundancy(
         windows=len(windows),
-        narrated=len(np.unique(window)),
+        narrated=narrated,
         narrations=n,
         unplaced=n - len(np.unique(linked)),
+        each=len(window) / narrated if narrated else 0.0,
         most=int(np.bincount(window).max(initial=0)),
         rule_windows=len(inside),
         distinct=len(places),
