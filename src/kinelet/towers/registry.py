@@ -17,7 +17,13 @@ def _minilm() -> Tower:
     return MiniLM()
 
 
-TOWERS: dict[str, Callable[[], Tower]] = {"minilm": _minilm}
+def _skeleton() -> Tower:
+    from kinelet.towers.skeleton import SkeletonTower
+
+    return SkeletonTower()
+
+
+TOWERS: dict[str, Callable[[], Tower]] = {"minilm": _minilm, "skeleton": _skeleton}
 
 
 def list_towers() -> tuple[str, ...]:
