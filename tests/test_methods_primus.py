@@ -82,11 +82,11 @@ def test_with_every_pair_a_negative_the_published_form_comes_back() -> None:
 # Check 10: equal embeddings, and the special cases.
 
 
-def test_equal_embeddings_with_a_neighbour_each_give_six_times_the_logarithm_of_the_batch() -> None:
-    method = primus(**no_augmentation(same_item="negative"))
-    earlier = all_equal(paired_batch(8, step=1))
-    method(earlier)
-    # Each row finds its own slot: the vectors in the queue are told apart by a hair.
+@pytest.mark.parametrize("role", ["positive", "negative"])
+def test_equal_embeddings_with_a_neighbour_each_give_six_times_the_logarithm_of_the_batch(role: str) -> None:
+    method = primus(**no_augmentation(same_item=role))
+    method(all_equal(paired_batch(8, step=1)))
+    # Each row is to find a slot of its own, where all are alike.
     queue = method.queue
     assert queue is not None
     queue.search = lambda name, query, *moment, **more: torch.arange(8)  # type: ignore[method-assign]
