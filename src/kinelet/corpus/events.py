@@ -2,7 +2,9 @@
 
 Sentences come every second or two, windows last several; one window a sentence would repeat the same motion over and
 over. So in the order of time each sentence joins the open window if it is close enough to that window's centre, and
-else opens a window centred on itself.
+else opens a window centred on itself. What counts is the sentence's centre, moved to where a window can have its own:
+within half a window of the end of the samples a sentence may join a window that has just ended, since one more window
+would overlap that one too much.
 """
 
 from __future__ import annotations
