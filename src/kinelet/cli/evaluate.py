@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +18,8 @@ def evaluate(
     ] = None,
     corpus: Annotated[Path | None, typer.Option(help="Corpus with labels.")] = None,
     protocol: Annotated[
-        str, typer.Option(help="See kinelet list protocols; gait for gait numbers of whole walks.")
+        str,
+        typer.Option(help="See kinelet list protocols; also gait (of whole walks) and retrieval (search both ways)."),
     ] = "linear_probe",
     track: Annotated[str, typer.Option(help="Annotations to predict.")] = "activity",
     split: Annotated[
@@ -45,25 +47,19 @@ def evaluate(
 
     if corpus is None:
         raise BadOptionError("no corpus given", remedy="Add --corpus DIR with labelled recordings")
-    if protocol == "gait":
-        from kinelet.cli.gait import evaluate_gait
-
-        not_there = {"--refit": refit, "--track": track != "activity", "--split": split not in (None, "auto")}
-        chosen = None if baselines == BASELINES else [b for b in baselines.split(",") if b and b != "none"]
-        wanted = {"folds": folds, "hop_s": hop_s, "baselines": chosen}
-        evaluate_gait(run, corpus, wanted, overrides or (), not_there=not_there, json=json)
+    chosen = None if baselines == BASELINES else [b for b in baselines.split(",") if b and b != "none"]
+    common: dict[str, Any] = {"track": track, "split": split, "folds": folds, "hop_s": hop_s, "refit": refit}
+    if protocol in ("gait", "retrieval", "primus-few-shot"):
+        _elsewhere(protocol, run, corpus, {**common, "baselines": chosen}, overrides or (), json)
         return
-    given = {
-        "protocol": protocol,
-        "track": track,
-        "split": split,
-        "folds": folds,
-        "hop_s": hop_s,
-        "baselines": [b for b in baselines.split(",") if b and b != "none"],
-        "refit": refit,
-    }
+    given = {**common, "protocol": protocol, "baselines": BASELINES.split(",") if chosen is None else chosen}
     named = {key: value for key, value in given.items() if value is not None}
     opened = Corpus.open(corpus)
+    if protocol == "zero-shot":
+        from kinelet.cli.paired import zero_shot_options
+
+        named |= {"baselines": ["random"] if chosen is None else chosen}
+        named, overrides = zero_shot_options(named, overrides or (), opened)
     config = settle(validate(JudgeConfig, apply_overrides(named, overrides or ()), where="options"), opened)
     total, unit = len(opened.subjects) if config.split == "loso" else config.folds, "folds"
     if refit and (run / "config.yaml").exists():
@@ -83,3 +79,28 @@ def evaluate(
     for line in context(config, opened, results[0]):
         print(line)
     print(f"kept under {run / 'evaluation'}; kinelet report {run} tells it on a page")
+
+
+def _elsewhere(
+    protocol: str, run: Path, corpus: Path, given: dict[str, Any], overrides: Sequence[str], json: bool
+) -> None:
+    """Protocols that do not give one label a window."""
+    if protocol == "primus-few-shot":
+        from kinelet.cli.paired import evaluate_curve
+
+        evaluate_curve(run, corpus, given, overrides, json=json)
+        return
+    split = given["split"] not in (None, "auto")
+    if protocol == "gait":
+        from kinelet.cli.gait import evaluate_gait
+
+        not_there = {"--refit": given["refit"], "--track": given["track"] != "activity", "--split": split}
+        wanted = {key: given[key] for key in ("folds", "hop_s", "baselines")}
+        evaluate_gait(run, corpus, wanted, overrides, not_there=not_there, json=json)
+        return
+    from kinelet.cli.paired import evaluate_retrieval
+
+    not_there = {"--refit": given["refit"], "--split": split, "--folds": given["folds"] is not None}
+    not_there |= {"--baselines": given["baselines"] is not None}
+    wanted = {key: given[key] for key in ("track", "hop_s")}
+    evaluate_retrieval(run, corpus, wanted, overrides, not_there=not_there, json=json)

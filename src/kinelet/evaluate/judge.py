@@ -89,7 +89,7 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
     folder = Path(run)
     encoder = load(folder)
     config = settle(config, corpus)
-    windows = _cut(corpus, encoder, config)
+    windows = cut_labelled(corpus, encoder, config)
     kind: Literal["classes", "values"] = "classes" if windows.classes else "values"
     task = Task.from_windows(windows, target=kind, name=corpus.path.name)
     splits = choose_splits(encoder, task, corpus, config)
@@ -111,7 +111,7 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
     return results
 
 
-def _cut(corpus: Corpus, encoder: Encoder, config: JudgeConfig) -> Windows:
+def cut_labelled(corpus: Corpus, encoder: Encoder, config: JudgeConfig) -> Windows:
     """Labelled windows as the options say, in the encoder's rate and channels."""
     _require_track(corpus, config.track)
     part = corpus.select(site=config.site) if config.site else corpus

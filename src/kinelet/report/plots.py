@@ -152,6 +152,23 @@ def curves(steps: npt.ArrayLike, series: Mapping[str, npt.ArrayLike]) -> str:
         return svg(fig)
 
 
+def intervals(labels: Sequence[str], series: Mapping[str, Sequence[tuple[float, float, float]]], x: str, y: str) -> str:
+    """Lines of ``(value, lo, hi)`` over evenly spaced labels, side by side enough that intervals do not hide others."""
+    with mpl.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(7.6, 3.6))
+        for i, (name, points) in enumerate(series.items()):
+            value, lo, hi = np.asarray(points, dtype=float).T
+            place = np.arange(len(value)) + 0.06 * (i - (len(series) - 1) / 2)
+            around = np.nan_to_num(np.stack([value - lo, hi - value]))
+            colour = PALETTE[i % len(PALETTE)]
+            ax.errorbar(place, value, around, color=colour, lw=1.6, elinewidth=0.8, marker="o", ms=3, label=name)
+        ax.set_xticks(range(len(labels)), labels)
+        ax.set_xlabel(x)
+        ax.set_ylabel(y)
+        ax.legend(frameon=False, fontsize=8)
+        return svg(fig)
+
+
 def svg(fig: Any) -> str:
     """A figure as SVG text that can stand inside a page; the figure is closed."""
     buffer = io.StringIO()

@@ -11,9 +11,10 @@ from kinelet.deploy.loading import load
 from kinelet.encoders.base import Encoder
 from kinelet.errors import BadFileError, KineletError
 from kinelet.evaluate.result import Result
-from kinelet.report import evaluation, html, plots
+from kinelet.report import curve, evaluation, html, plots, retrieval
 from kinelet.report.html import Section
 
+SEARCHES = "-retrieval"
 CURVES = {"loss": "loss", "effective_rank": "effective rank", "embedding_std": "embedding spread"}
 
 
@@ -34,7 +35,7 @@ def write_report(run: str | Path, out: str | Path | None = None, *, corpus: Corp
     target = Path(out) if out is not None else folder / "report.html"
     signal = f"{', '.join(encoder.spec.channels)} at {encoder.spec.rate_hz:g} Hz"
     lead = f"{encoder.name}, {encoder.dim} dimensions, for {signal}."
-    told = [s for group in results for s in evaluation.sections(group)]
+    told = [*(s for group in results for s in evaluation.sections(group)), *_paired(folder)]
     parts = [*told, *training(folder), *distance(folder, corpus), _facts(encoder, folder)]
     html.write_page(target, f"Run {folder.name}", lead, parts, "kinelet")
     return target
@@ -45,9 +46,20 @@ def load_results(folder: Path) -> list[list[Result]]:
     groups = []
     for place in sorted((folder / "evaluation").glob("*/")):
         files = sorted(place.glob("*.json"))
-        if files:
+        if files and not place.name.endswith(SEARCHES):
             groups.append([Result.load(f) for f in files])
     return groups
+
+
+def _paired(folder: Path) -> list[Section]:
+    """Few-shot curves and searches that were kept."""
+    told = []
+    for place in sorted((folder / "evaluation").glob("*/")):
+        if place.name.endswith(SEARCHES):
+            told.append(retrieval.section(retrieval.load(place)))
+        elif curves := curve.load(place):
+            told.append(curve.section(curves))
+    return told
 
 
 def training(folder: Path) -> list[Section]:
