@@ -196,6 +196,72 @@ def realworld_har(folder: Path) -> Truth:
     return Truth(2, {"realworld_har_01"}, name, 50.0, "chest", data, ["walking"], [(0.0, 3.0)])
 
 
+# --- head cameras and glasses -----------------------------------------------------------------------------------
+
+
+EXO_HEAD = "capture_timestamp_ns,accel_valid,accel_x,accel_y,accel_z,gyro_valid,gyro_x,gyro_y,gyro_z"
+
+
+def exo_rows(data: np.ndarray, start_ns: int = 40_000_000_000, valid: str = "True") -> list[str]:
+    rows = zip(csv(data[:, :3] * G), csv(data[:, 3:]), strict=True)
+    return [f"{start_ns + 1_000_000 * i},{valid},{acc},{valid},{gyr}" for i, (acc, gyr) in enumerate(rows)]
+
+
+def exo_take(name: str, uid: str, person: int | None, duration_s: float, task: str = "") -> dict[str, object]:
+    about = {"take_uid": uid, "take_name": name, "root_dir": f"takes/{name}", "participant_uid": person}
+    return {**about, "duration_sec": duration_s, "parent_task_name": task, "task_name": ""}
+
+
+def exo_pass(annotator: str, *told: tuple[float | None, str], rejected: bool = False) -> dict[str, object]:
+    rest = {"subject": "C", "ego_visible": True, "unsure": False}
+    described = [{"timestamp": at, "text": text, **rest} for at, text in told]
+    return {"annotator_id": annotator, "rejected": rejected, "descriptions": described}
+
+
+def ego_exo4d(folder: Path) -> Truth:
+    data = wave(300)
+    takes = [exo_take("cmu_bike01_2", "t1", 657, 0.3), exo_take("upenn_0714_Dance_1_2", "t2", 12, 0.3)]
+    (folder / "annotations").mkdir()
+    (folder / "takes.json").write_text(json.dumps([*takes, exo_take("unc_soccer_1", "t3", 3, 9.0)]))
+    passes = {"t1": [exo_pass("51", (0.1, "C holds a wheel."), (0.2, "C turns.")), exo_pass("52", (0.1, "C sits."))]}
+    described = folder / "annotations" / "atomic_descriptions_train.json"
+    described.write_text(json.dumps({"annotations": passes}))
+    for take in takes:
+        lines(folder / str(take["root_dir"]) / "imu_1202-1.csv", exo_rows(data), EXO_HEAD)
+    subjects, spans = {"ego_exo4d_657", "ego_exo4d_12"}, [(0.0, 0.3)]
+    return Truth(2, subjects, "ego_exo4d_cmu_bike01_2", 1000.0, "head", data, ["bike repair"], spans)
+
+
+EGO4D_HEAD = "component_idx,component_timestamp_ms,canonical_timestamp_ms,gyro_x,gyro_y,gyro_z,accl_x,accl_y,accl_z"
+
+
+def ego4d_rows(data: np.ndarray, start_ms: float = 0.0, step_ms: float = 5.0) -> list[str]:
+    rows = zip(csv(data[:, 3:]), csv(data[:, :3] * G), strict=True)
+    return [f"0,{step_ms * i},{start_ms + step_ms * i},{gyr},{acc}" for i, (gyr, acc) in enumerate(rows)]
+
+
+def ego4d_video(uid: str, person: int | None, scenario: str, duration_s: float = 2.0) -> dict[str, object]:
+    about = {"video_uid": uid, "duration_sec": duration_s, "scenarios": [scenario], "has_imu": True}
+    return {**about, "fb_participant_id": person}
+
+
+def ego4d_told(*told: tuple[float, str]) -> dict[str, object]:
+    return {"narrations": [{"timestamp_sec": at, "narration_text": text} for at, text in told], "summaries": []}
+
+
+def ego4d(folder: Path) -> Truth:
+    data = wave(400)
+    root = folder / "v2"
+    (root / "annotations").mkdir(parents=True)
+    videos = [ego4d_video("aa-1", 7, "Eating"), ego4d_video("bb-2", 9, "Talking to colleagues")]
+    (folder / "ego4d.json").write_text(json.dumps({"version": "2", "videos": videos}))
+    told = {"aa-1": {"status": "complete", "narration_pass_1": ego4d_told((0.5, "#C C eats"), (1.0, "#O A man sits"))}}
+    (root / "annotations" / "narration.json").write_text(json.dumps(told))
+    for uid in ("aa-1", "bb-2"):
+        lines(root / "imu" / f"{uid}.csv", ego4d_rows(data), EGO4D_HEAD)
+    return Truth(2, {"ego4d_7", "ego4d_9"}, "ego4d_aa-1", 200.0, "head", data, ["eating"], [(0.0, 2.0)])
+
+
 # --- several units on the body ----------------------------------------------------------------------------------
 
 
@@ -350,6 +416,8 @@ LAYOUTS: dict[str, Callable[[Path], Truth]] = {
         hhar,
         motionsense,
         realworld_har,
+        ego_exo4d,
+        ego4d,
     )
 }
 """Every set but seglearn, whose recordings come with a package."""

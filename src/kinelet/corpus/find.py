@@ -14,6 +14,8 @@ from kinelet.errors import BadFileError, BadOptionError
 from kinelet.files import sha256
 
 TABLES = (".csv", ".parquet", ".npz")
+#: Files beside a data set's motion that no loader reads and that would take hours to hash.
+VIDEOS = (".mp4", ".vrs")
 
 
 def find_sources(
@@ -149,6 +151,6 @@ def _paths(part: Any) -> Iterator[Path]:
 def _shared_hash(root: Path, claimed: set[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*")):
-        if path.is_file() and not (claimed & {path, *path.parents}):
+        if path.is_file() and path.suffix.lower() not in VIDEOS and not (claimed & {path, *path.parents}):
             digest.update(f"{path.relative_to(root).as_posix()} {sha256(path)}".encode())
     return digest.hexdigest()

@@ -30,6 +30,8 @@ DATASETS: dict[str, str] = {
         "hhar",
         "motionsense",
         "realworld_har",
+        "ego_exo4d",
+        "ego4d",
     )
 }
 """Name -> module that holds ``DATASET``."""
