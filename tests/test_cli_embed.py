@@ -37,6 +37,15 @@ def test_what_was_adapted_is_told(model: Path, recording: Path, tmp_path: Path) 
     assert shown[-1] == f"{tmp_path / 'z.npz'}: 6 vectors of {DIM}, 6 valid, one every 1 s, each from 2 s"
 
 
+def test_another_output_of_an_encoder_with_heads(recording: Path, tmp_path: Path) -> None:
+    small = {"base": "resnet1d_small", "base_config": {"widths": (8, 8)}, "heads": {"ss": 5, "mm": 7}}
+    save_encoder(create_encoder("headed", spec=imu_spec(50.0, window_s=2.0), **small), tmp_path / "m")
+    told = done("embed", tmp_path / "m", recording, "--out", tmp_path / "z.npz", "--output", "ss").out
+    assert "6 vectors of 5" in told
+    wrong = kinelet("embed", tmp_path / "m", recording, "--out", tmp_path / "z.npz", "--output", "text")
+    assert "Choose one of: backbone, ss, mm" in wrong.complaint
+
+
 def test_npz_is_readable_without_pickle(model: Path, recording: Path, tmp_path: Path) -> None:
     done("embed", model, recording, "--out", tmp_path / "z.npz", "--step-s", "0.5")
     with np.load(tmp_path / "z.npz", allow_pickle=False) as held:

@@ -16,10 +16,11 @@ import torch
 
 import kinelet as kl
 from cli_tools import done, kinelet
+from corpus_tools import corpus_of, recording
 from kinelet.deploy.import_primus import theirs
 from kinelet.encoders.headed import HeadedEncoder
 from kinelet.errors import BadFileError, BadOptionError
-from kinelet.signal.recording import Recording
+from kinelet.signal.recording import Annotation, Recording
 from kinelet.signal.spec import imu_spec
 from primus_files import SHAPES, checkpoint, encoder_state, probe_windows, towers
 
@@ -206,6 +207,18 @@ def test_a_recording_in_g_is_converted(encoder: HeadedEncoder) -> None:
     assert np.abs(encoder.embed(data[:250].T[None]) - want).max() > 1e-3
     np.testing.assert_allclose(found.vectors[:1], want, atol=2e-5)
     assert any("m/s^2" in change for change in found.changes)
+
+
+def test_a_corpus_in_g_is_judged(file: Path, tmp_path: Path) -> None:
+    """Sitting and walking of four people, told apart by whatever the formula's weights see."""
+    spec = imu_spec(50.0, gyro=True, site="head")
+    marks = [Annotation(20.0 * i, 20.0 * (i + 1), label=label) for i, label in enumerate(("sit", "walk"))]
+    people = [recording(f"r{i}", f"P{i}", 2000, seed=i, spec=spec, annotations=tuple(marks)) for i in range(4)]
+    corpus_of(tmp_path / "c", *people)
+    kl.import_weights("primus", file, tmp_path / "m")
+    more = ("--corpus", tmp_path / "c", "--folds", "2", "--baselines", "none", "--json")
+    [found] = json.loads(done("evaluate", tmp_path / "m", *more).out)
+    assert found["subjects"] == ["P0", "P1", "P2", "P3"]
 
 
 # --- refusals

@@ -74,6 +74,17 @@ def test_progress_counts_splits() -> None:
     assert told == [1, 2, 3, 4]
 
 
+def test_an_encoder_in_other_units_is_given_its_own() -> None:
+    task = waves()
+    si = Stats(task.spec.replace(units=("m/s^2",) * len(task.spec.units)))
+    given: list[np.ndarray] = []
+    si.register_forward_pre_hook(lambda _, x: given.append(x[0].numpy()))
+    result = evaluate(LinearProbe(), si, task, folds(task))
+    np.testing.assert_allclose(np.concatenate(given), task.x * np.float32(9.80665), rtol=1e-6)
+    crossed = evaluate_crossfit(LinearProbe(), lambda _: si, task, folds(task))
+    assert np.array_equal(result.predicted, crossed.predicted)
+
+
 def test_another_rate_is_refused() -> None:
     t = replace(waves(), spec=imu_spec(50.0))
     with pytest.raises(SpecMismatchError, match="rate_hz"):

@@ -11,6 +11,7 @@ from evaluating import values, vectors
 from kinelet.errors import BadOptionError
 from kinelet.evaluate.task import Task
 from kinelet.signal.recording import Annotation
+from kinelet.signal.spec import imu_spec
 
 
 def test_rows_of_people_are_all_theirs() -> None:
@@ -86,3 +87,31 @@ def test_a_corpus_without_labels_cannot_be_judged(tmp_path: Path) -> None:
     windows = corpus_of(tmp_path / "c", recording()).windows(5.0)
     with pytest.raises(BadOptionError, match="no window has a"):
         Task.from_windows(windows, target="values")
+
+
+def of_units(*units: str) -> Task:
+    spec = imu_spec(50.0, gyro=True).replace(units=units)
+    x = np.random.default_rng(0).normal(size=(4, 6, 10)).astype(np.float32)
+    return Task(x, np.arange(4) % 2, np.arange(4), ("a", "b", "c", "d"), spec, classes=("sit", "walk"))
+
+
+SI = imu_spec(50.0, gyro=True).replace(units=("m/s^2",) * 3 + ("rad/s",) * 3)
+
+
+def test_windows_in_g_are_converted_for_an_encoder_in_si_units() -> None:
+    task = of_units(*["g"] * 3, *["deg/s"] * 3)
+    found = task.in_units_of(SI)
+    factor = np.repeat([9.80665, np.pi / 180], 3)[:, None]
+    np.testing.assert_allclose(found.x, task.x * factor, rtol=1e-6)
+    assert found.spec == SI
+
+
+@pytest.mark.parametrize("units", [("1",) * 6, ("g", "g", "g", "g", "g", "g"), SI.units])
+def test_units_that_do_not_convert_or_are_the_same_are_left_alone(units: tuple[str, ...]) -> None:
+    task = of_units(*units)
+    assert task.in_units_of(SI) is task
+
+
+def test_other_channels_are_left_for_the_encoder_to_refuse() -> None:
+    task = of_units(*["g"] * 3, *["rad/s"] * 3)
+    assert task.in_units_of(imu_spec(50.0)) is task

@@ -14,6 +14,9 @@ def embed(
     options: Annotated[list[str] | None, typer.Argument(help="Reader options as key=value.")] = None,
     out: Annotated[Path, typer.Option(help="Where to write: .npz or .parquet.")] = Path("embeddings.npz"),
     step_s: Annotated[float, typer.Option(min=1e-3, help="Seconds between vectors.")] = 1.0,
+    output_of: Annotated[
+        str | None, typer.Option("--output", help="Of an encoder with heads: a head's name, or backbone.")
+    ] = None,
     card: Annotated[Path | None, typer.Option(help="YAML card that describes a table.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -33,7 +36,7 @@ def embed(
     if out.suffix not in (".npz", ".parquet"):
         raise BadOptionError(f"cannot write {out.name!r}", where="--out", remedy="Use .npz or .parquet")
     rec = read(recording, card=card, **parse_options(options))
-    encoder = load(model)
+    encoder = load(model, output=output_of)
     with progress_bar("embed", max(1, int(rec.duration_s / step_s)), unit="windows") as progress:
         found = run(encoder, rec, step_s=step_s, progress=progress)
     write_embeddings(found, out)

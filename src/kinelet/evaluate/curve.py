@@ -61,6 +61,7 @@ def few_shot_curve(
     called, notes = name or "vectors", tuple[str, ...]()
     if encoder is not None:
         refuse_seen(encoder, task, splits)
+        task = task.in_units_of(encoder.spec)
         encoder.spec.require(task.spec, where=f"task {task.name!r}")
         called = name or encoder.name or type(encoder).__name__
         notes = tuple(note for note in [card_note(encoder)] if note)

@@ -35,7 +35,7 @@ def evaluate(
     Args:
         protocol: From :func:`kinelet.evaluate.get_protocol`.
         encoder: Its card lists the people it was pretrained on.
-        task: Windows with targets, in the encoder's spec.
+        task: Windows with targets, in the encoder's spec, or in units that are converted to it.
         splits: People to learn from and to be judged on; predictions of all test folds are pooled.
         name: What to call the encoder in the report.
         batch_size: Windows per forward pass.
@@ -48,6 +48,7 @@ def evaluate(
     """
     require_fit(protocol, task, splits)
     refuse_seen(encoder, task, splits)
+    task = task.in_units_of(encoder.spec)
     encoder.spec.require(task.spec, where=f"task {task.name!r}")
     if protocol.inputs == "vectors":
         task = task.with_x(encoder.embed(task.x, batch_size))
@@ -72,7 +73,7 @@ def evaluate_crossfit(
     Args:
         protocol: From :func:`kinelet.evaluate.get_protocol`.
         pretrain: Called with each split; must use its training people only and list them in the encoder's card.
-        task: Windows with targets, in the encoder's spec.
+        task: Windows with targets, in the encoder's spec, or in units that are converted to it.
         splits: As for :func:`evaluate`.
         name: What to call the encoder in the report.
         batch_size: Windows per forward pass.
@@ -86,8 +87,9 @@ def evaluate_crossfit(
     for i, split in enumerate(splits):
         encoder = pretrain(split)
         refuse_seen(encoder, task, [split])
-        encoder.spec.require(task.spec, where=f"task {task.name!r}")
         part = task.take(np.sort(np.concatenate([task.rows(split.train), task.rows(split.test)])))
+        part = part.in_units_of(encoder.spec)
+        encoder.spec.require(part.spec, where=f"task {task.name!r}")
         if protocol.inputs == "vectors":
             part = part.with_x(encoder.embed(part.x, batch_size))
         folds.append(_fold(protocol, encoder, part, split, i, progress))

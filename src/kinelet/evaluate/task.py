@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from kinelet.errors import BadOptionError
 from kinelet.signal.spec import SignalSpec
+from kinelet.signal.units import quantity, unit_factor
 
 if TYPE_CHECKING:
     from kinelet.corpus.windows import Windows
@@ -122,6 +123,19 @@ class Task:
     def with_x(self, x: FloatArray) -> Task:
         """Return the task with the windows replaced, for example by their embeddings ``(n, dim)``."""
         return replace(self, x=x)
+
+    def in_units_of(self, spec: SignalSpec) -> Task:
+        """Return the task with its windows converted to the units of ``spec``, channel by channel.
+
+        What cannot be converted, and whatever else differs, is left as it is for :meth:`SignalSpec.require` to name.
+        """
+        if self.spec.channels != spec.channels or self.spec.units == spec.units:
+            return self
+        pairs = list(zip(self.spec.units, spec.units, strict=True))
+        if any(a != b and (quantity(a) is None or quantity(a) != quantity(b)) for a, b in pairs):
+            return self
+        factors = np.array([1.0 if a == b else unit_factor(a, b) for a, b in pairs], dtype=np.float32)
+        return replace(self, x=self.x * factors[:, None], spec=self.spec.replace(units=spec.units))
 
     @classmethod
     def from_windows(cls, windows: Windows, *, target: Kind = "classes", name: str = "task") -> Task:
