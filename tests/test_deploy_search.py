@@ -131,6 +131,21 @@ def test_where_the_clock_is_known_a_hit_has_a_date(tmp_path: Path) -> None:
     assert hit.start_unix_s == pytest.approx(1_700_000_000.0 + hit.start_s)
 
 
+def test_what_is_annotated_is_told_and_not_used(corpus: Corpus, tmp_path: Path) -> None:
+    encoder, tower = aligned()
+    known = search(encoder, corpus, WALK, tower=tower, top=3)
+    assert [h.annotated for h in known] == ["walk"] * 3
+    bare = corpus_of(tmp_path / "c", *(corpus.recording(r.id).replace(annotations=()) for r in corpus.recordings))
+    found = search(encoder, bare, WALK, tower=tower, top=3)
+    assert [h.annotated for h in found] == [None] * 3
+    assert [(h.start_s, h.score) for h in found] == [(h.start_s, h.score) for h in known]
+
+
+def test_another_track_can_be_told(corpus: Corpus) -> None:
+    encoder, tower = aligned()
+    assert search(encoder, corpus, WALK, tower=tower, top=1, track="gait").hits[0].annotated is None
+
+
 def test_a_cache_changes_nothing(corpus: Corpus, tmp_path: Path) -> None:
     encoder, tower = aligned()
     runs = [search(encoder, corpus, WALK, tower=tower, cache=c).hits for c in (None, tmp_path, tmp_path)]

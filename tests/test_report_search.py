@@ -16,7 +16,7 @@ from kinelet.corpus import Corpus
 from kinelet.deploy.search import SearchResult, search
 from kinelet.deploy.timeline import Span, Timeline
 from kinelet.errors import BadOptionError
-from kinelet.report.search import clock, hit_rows, magnitude, plot_hits, when
+from kinelet.report.search import clock, hit_table, magnitude, plot_hits, when
 from kinelet.report.timeline import label_rows, plot_timelines, write_timelines
 from kinelet.signal.spec import imu_spec
 from words_tools import aligned, town
@@ -47,9 +47,17 @@ def test_there_is_a_row_for_each_hit(found: SearchResult, corpus: Corpus, tmp_pa
 
 
 def test_rows_count_from_the_best(found: SearchResult) -> None:
-    rows = hit_rows(found)
+    heads, rows = hit_table(found)
     assert [r[0] for r in rows] == ["1", "2", "3", "4"]
-    assert rows[0][5] == f"{found.hits[0].score:.3f}"
+    assert rows[0][heads.index("score")] == f"{found.hits[0].score:.3f}"
+    assert [r[heads.index("annotated")] for r in rows] == ["walk"] * 4
+
+
+def test_without_annotations_there_is_no_column_for_them(found: SearchResult) -> None:
+    bare = replace(found, hits=tuple(replace(h, annotated=None) for h in found.hits))
+    heads, rows = hit_table(bare)
+    assert "annotated" not in heads
+    assert {len(r) for r in rows} == {len(heads)}
 
 
 def test_a_recording_with_gaps_is_drawn(tmp_path: Path) -> None:
@@ -70,13 +78,13 @@ def test_without_an_accelerometer_the_first_sensor_is_drawn() -> None:
 
 def test_times_are_hours_minutes_seconds() -> None:
     assert [clock(s) for s in (0, 59.94, 59.96, 3725.4, 36000)] == [
-        *("0:00:00.0", "0:00:59.9", "0:01:00.0", "1:02:05.4", "10:00:00.0")
+        *("0:00.0", "0:59.9", "1:00.0", "1:02:05.4", "10:00:00.0")
     ]
 
 
 def test_a_known_clock_gives_the_date() -> None:
-    assert when(20.0, 1_700_000_000.0) == "0:00:20.0 (2023-11-14 22:13:20)"
-    assert when(20.0, None) == "0:00:20.0"
+    assert when(20.0, 1_700_000_000.0) == "0:20.0 (2023-11-14 22:13:20)"
+    assert when(20.0, None) == "0:20.0"
 
 
 def test_every_label_has_its_share_of_the_time() -> None:

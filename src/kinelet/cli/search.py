@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-HEADS = ("person", "recording", "from", "to", "score", "z", "percentile")
-
 
 def search(
     run: Annotated[Path, typer.Argument(help="Run directory or model folder, aligned with text.")],
@@ -26,6 +24,7 @@ def search(
     merge_s: Annotated[
         float | None, typer.Option(min=0, help="Dips up to this long do not part a stretch; default a window.")
     ] = None,
+    track: Annotated[str, typer.Option(help="Annotations to tell beside the hits.")] = "activity",
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps vectors for the next search.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the hits to write (PNG).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -39,7 +38,7 @@ def search(
     from kinelet.deploy.search import window_length
     from kinelet.errors import BadOptionError
     from kinelet.progress import progress_bar
-    from kinelet.report.search import hit_facts, hit_rows, plot_hits
+    from kinelet.report.search import hit_facts, hit_table, plot_hits
 
     if corpus is None:
         raise BadOptionError("no corpus given", remedy="Add --corpus DIR with recordings to search")
@@ -58,6 +57,7 @@ def search(
             subjects=subject,
             site=site,
             merge_s=merge_s,
+            track=track,
             cache=cache,
             progress=progress,
         )
@@ -66,10 +66,8 @@ def search(
     if json:
         output.as_json(hit_facts(found))
         return
-    output.table(f"“{sentence}” in {corpus}", ("", *HEADS), hit_rows(found))
-    print(
-        f"searched {found.windows:,} windows of {found.hours:.2f} h; z and percentile say where a hit lies among them"
-    )
+    output.table(f"“{sentence}” in {corpus}", *hit_table(found))
+    print(f"{found.windows:,} windows of {found.hours:.2f} h; z and percentile: where a hit lies among all of them")
     if found.skipped:
         print(f"{found.skipped} recordings lack channels of the encoder ({' '.join(encoder.spec.channels)})")
     if not found.hits:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.cut import Marks, track_intervals
+from kinelet.corpus.labels import majority
 from kinelet.corpus.manifest import RecordingInfo
 from kinelet.deploy.corpus_vectors import CorpusVectors
 from kinelet.deploy.embedding import Embeddings
@@ -38,6 +40,7 @@ class Hit:
         mean: Mean cosine of its windows.
         peak_s: Start of the best window.
         start_unix_s: Start in seconds since 1970 UTC, where the recording's clock is known.
+        annotated: Label that covers most of it, where the corpus has labels: to judge the hit by, not used for it.
     """
 
     recording: str
@@ -50,6 +53,7 @@ class Hit:
     mean: float
     peak_s: float
     start_unix_s: float | None = None
+    annotated: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +97,7 @@ def search(
     site: str | None = None,
     merge_s: float | None = None,
     extent: float = 0.5,
+    track: str = "activity",
     tower: Tower | None = None,
     cache: str | Path | None = None,
     progress: Progress = silent,
@@ -114,6 +119,7 @@ def search(
         site: Search recordings of this body site only.
         merge_s: Dips and pauses up to this long do not part a stretch; default a window.
         extent: Share of the peak's height above the median that a stretch keeps.
+        track: Annotations that are told beside the hits.
         tower: Text tower, where it is one of your own.
         cache: Folder that keeps vectors for the next search.
         progress: Told how many windows are embedded.
@@ -144,9 +150,10 @@ def search(
     stretches = best_stretches(
         [s for _, s in found], top, base=spread.median, extent=extent, merge_s=length_s if merge_s is None else merge_s
     )
+    marks = track_intervals(part, track, None, ())
     return SearchResult(
         query=query if isinstance(query, str) else "",
-        hits=tuple(_hit(*found[s.series], s, spread) for s in stretches),
+        hits=tuple(annotated(_hit(*found[s.series], s, spread), part, marks) for s in stretches),
         scores={info.id: series for info, series in found},
         spread=spread,
         windows=len(spread.ordered),
@@ -165,6 +172,15 @@ def window_length(encoder: Encoder, window_s: float | None) -> float:
     if length is None:
         raise BadOptionError("the encoder does not say how long its windows are", remedy="Give --window-s, such as 5")
     return length
+
+
+def annotated(hit: Hit, corpus: Corpus, marks: Marks) -> Hit:
+    """The hit with the label that covers most of it, if any covers some of it."""
+    intervals = marks.by_recording.get(corpus.codes[hit.recording])
+    if intervals is None:
+        return hit
+    [code] = majority(intervals, np.array([hit.start_s]), np.array([hit.stop_s]), 1e-6)
+    return replace(hit, annotated=marks.classes[code]) if code >= 0 else hit
 
 
 def _vector(query: npt.ArrayLike, dim: int) -> npt.NDArray[np.float32]:

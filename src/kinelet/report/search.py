@@ -25,13 +25,14 @@ Floats = npt.NDArray[np.float64]
 
 
 def clock(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds.
+    """Seconds as minutes and seconds, with hours from one on.
 
     >>> clock(3725.4), clock(59.96)
-    ('1:02:05.4', '0:01:00.0')
+    ('1:02:05.4', '1:00.0')
     """
     tenths = round(seconds * 10)
-    return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths % 600 / 10:04.1f}"
+    hours, minutes, rest = tenths // 36000, tenths // 600 % 60, f"{tenths % 600 / 10:04.1f}"
+    return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"
 
 
 def magnitude(rec: Recording) -> npt.NDArray[np.float32]:
@@ -89,27 +90,26 @@ def _draw_hit(ax: Any, rank: int, hit: Hit, found: SearchResult, rec: Recording)
     series = found.scores[hit.recording]
     beside = ax.twinx()
     beside.plot(series.time_s + series.window_s / 2, series.score, color=SCORE, linewidth=1.2)
-    beside.set_ylim(float(found.spread.ordered[0]), float(found.spread.ordered[-1]))
+    low, high = float(found.spread.ordered[0]), float(found.spread.ordered[-1])
+    beside.set_ylim(low, high + 0.1 * (high - low))
     beside.set_ylabel("score", color=SCORE, fontsize=8)
     told = f"{rank}. {hit.subject}, {hit.recording}, {clock(hit.start_s)} to {clock(hit.stop_s)}"
-    ax.set_title(f"{told}: score {hit.score:.3f}, z {hit.z:+.1f}", fontsize=9, loc="left")
+    known = f", annotated {hit.annotated}" if hit.annotated else ""
+    ax.set_title(f"{told}: score {hit.score:.3f}, z {hit.z:+.1f}{known}", fontsize=9, loc="left")
 
 
-def hit_rows(found: SearchResult) -> list[tuple[str, ...]]:
-    """Rank, person, recording, from, to, score, z and percentile of each hit, for a table."""
-    return [
-        (
-            str(rank),
-            hit.subject,
-            hit.recording,
-            when(hit.start_s, hit.start_unix_s),
-            clock(hit.stop_s),
-            f"{hit.score:.3f}",
-            f"{hit.z:+.1f}",
-            f"{hit.percentile:.1f}",
-        )
-        for rank, hit in enumerate(found.hits, start=1)
-    ]
+def hit_table(found: SearchResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Column names and a row for each hit; the annotations have a column where there are any."""
+    heads = ("", "person", "recording", "from", "to", "score", "z", "percentile")
+    rows = [(str(rank), *_row(hit)) for rank, hit in enumerate(found.hits, start=1)]
+    if not any(hit.annotated for hit in found.hits):
+        return heads, rows
+    return (*heads, "annotated"), [(*r, hit.annotated or "") for r, hit in zip(rows, found.hits, strict=True)]
+
+
+def _row(hit: Hit) -> tuple[str, ...]:
+    times = (when(hit.start_s, hit.start_unix_s), clock(hit.stop_s))
+    return (hit.subject, hit.recording, *times, f"{hit.score:.3f}", f"{hit.z:+.1f}", f"{hit.percentile:.1f}")
 
 
 def hit_facts(found: SearchResult) -> dict[str, Any]:
