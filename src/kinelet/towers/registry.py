@@ -23,7 +23,24 @@ def _skeleton() -> Tower:
     return SkeletonTower()
 
 
-TOWERS: dict[str, Callable[[], Tower]] = {"minilm": _minilm, "skeleton": _skeleton}
+def _depth() -> Tower:
+    from kinelet.towers.depth import DepthTower
+
+    return DepthTower()
+
+
+def _motion() -> Tower:
+    from kinelet.towers.motion import MotionTower
+
+    return MotionTower()
+
+
+TOWERS: dict[str, Callable[[], Tower]] = {
+    "minilm": _minilm,
+    "skeleton": _skeleton,
+    "depth": _depth,
+    "motion": _motion,
+}
 
 
 def list_towers() -> tuple[str, ...]:
