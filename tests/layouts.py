@@ -175,8 +175,8 @@ def motionsense(folder: Path) -> Truth:
     return Truth(3, subjects, "motionsense_24_jog_9", 50.0, "pocket", data, ["jogging"], [(0.0, 1.8)])
 
 
-def realworld_table(data: np.ndarray) -> str:
-    rows = [f"{i + 1},{1435996968198 + 20 * i},{row}" for i, row in enumerate(csv(data))]
+def realworld_table(data: np.ndarray, late_ms: int = 0) -> str:
+    rows = [f"{i + 1},{1435996968198 + late_ms + 20 * i},{row}" for i, row in enumerate(csv(data))]
     return "\n".join(["id,attr_time,attr_x,attr_y,attr_z", *rows]) + "\n"
 
 

@@ -310,6 +310,57 @@ def test_realworld_without_gyroscope_says_so(tmp_path: Path) -> None:
     assert rec.data.shape[1] == 3 and "no gyroscope" in rec.warnings[0]
 
 
+def realworld_pair(folder: Path, late_ms: int, rows: int = 200) -> Recording:
+    """One walk whose gyroscope starts later than its accelerometer; both hold a ramp of their own time."""
+    place = folder / "proband4" / "data"
+    place.mkdir(parents=True)
+    ramp = np.arange(rows)[:, None] * 0.02 * np.ones(3)
+    for kind, member, late in (("acc", "acc", 0), ("gyr", "Gyroscope", late_ms)):
+        with zipfile.ZipFile(place / f"{kind}_walking_csv.zip", "w") as archive:
+            archive.writestr(f"{member}_walking_chest.csv", layouts.realworld_table(ramp + late / 1000, late))
+    return next(get_dataset("realworld_har").load(folder))
+
+
+@pytest.mark.parametrize("late_ms", [0, 7, 1000, -1000])
+def test_realworld_clocks_meet_over_their_overlap(tmp_path: Path, late_ms: int) -> None:
+    rec = realworld_pair(tmp_path, late_ms)
+    np.testing.assert_allclose(rec.data[3:-3, 0] * layouts.G, rec.data[3:-3, 3], atol=1e-4)
+    assert rec.data.shape[1] == 6 and not rec.gaps
+
+
+def test_realworld_rows_outside_of_the_overlap_are_counted(tmp_path: Path) -> None:
+    rec = realworld_pair(tmp_path, 1000)
+    assert len(rec.data) == 150 and "50 rows of the accelerometer before or after" in rec.warnings[0]
+
+
+def test_realworld_overlap_moves_the_start_and_the_label(tmp_path: Path) -> None:
+    rec = realworld_pair(tmp_path, 1000)
+    (label,) = rec.annotations
+    assert rec.start_unix_s == pytest.approx(1435996968.198 + 1.0, abs=1e-3)
+    assert (label.start_s, label.stop_s) == (0.0, pytest.approx(150 * 0.02))
+
+
+def test_realworld_clocks_that_hardly_meet_leave_the_gyroscope_out(tmp_path: Path) -> None:
+    rec = realworld_pair(tmp_path, 3000)
+    assert rec.data.shape == (200, 3) and "covers only" in rec.warnings[-1]
+
+
+def test_realworld_two_tables_of_one_name_are_two_parts(tmp_path: Path) -> None:
+    other = layouts.realworld_table(layouts.wave(60)[:, :3])
+    found = realworld(
+        tmp_path,
+        a_csv__zip=packed(acc_walking_chest=TABLE),
+        b_csv__zip=packed(acc_walking_chest=other),
+        c_csv__zip=packed(acc_walking_chest=TABLE),
+    )
+    assert sorted(len(r.data) for r in found.values()) == [50, 60]
+
+
+def test_realworld_site_without_a_file_is_left_out(tmp_path: Path) -> None:
+    found = realworld(tmp_path, acc_walking_chest__csv=TABLE, acc_walking_waist__csv=TABLE)
+    assert {r.spec.site for r in found.values()} == {"chest", "waist"}
+
+
 def test_realworld_clock_out_of_order_is_sorted_with_a_warning(tmp_path: Path) -> None:
     head, *rows = TABLE.splitlines()
     rows[10], rows[11] = rows[11], rows[10]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kinelet.datasets.assemble import on_clock
+from kinelet.datasets.assemble import Times, on_clock
 from kinelet.datasets.base import Dataset, DatasetCard
 from kinelet.datasets.gyroscope import Motion, accelerometer_only, with_gyroscope
 from kinelet.datasets.tables import Table, read_csv
@@ -21,6 +21,8 @@ from kinelet.signal.spec import imu_spec
 
 _RATE_HZ = 50.0
 _TOLERANCE_S = 0.04
+_MIN_OVERLAP = 0.5
+_EDGE_S = 0.015  # less than a sample: how far the overlap may reach beyond the gyroscope's first and last
 _MAX_BYTES = 1 << 30
 _SITES = ("chest", "forearm", "head", "shin", "thigh", "upperarm", "waist")
 _ACTIVITIES = ("climbingdown", "climbingup", "jumping", "lying", "running", "sitting", "standing", "walking")
@@ -45,7 +47,10 @@ CARD = DatasetCard(
         "(people 4, 6, 7, 8, 13). Each part is a recording.",
         "A few sites are missing (person 2 climbing up, forearm; person 6 jumping, thigh).",
         "Devices have clocks of their own that differ by seconds between sites.",
-        "50 Hz is nominal; accelerometer and gyroscope are separate files with separate clocks.",
+        "50 Hz is nominal; accelerometer and gyroscope are separate files with separate clocks: the gyroscope is put "
+        "on the accelerometer's, over the time that both cover.",
+        "Published numbers use one position without saying which (the number of windows fits one): choose a site and "
+        "name it.",
         "Jumping lasts one or two minutes, everything else about ten.",
     ),
     layout="proband1/data/acc_climbingdown_csv.zip with acc_climbingdown_chest.csv, … in it; gyr_… beside",
@@ -89,8 +94,8 @@ def _read(key: str, archives: Archives) -> Iterator[Recording]:
             lost="no_gyroscope",
             subject=f"realworld_har_{int(person.removeprefix('proband')):02d}",
             name=name,
-            start_unix_s=float(table["attr_time"].min()) / 1000.0,
-            events=(Annotation(0.0, float(time_s[-1]) + 1 / _RATE_HZ, label=activity),),
+            start_unix_s=float(table["attr_time"].min()) / 1000.0 + float(time_s[0]),
+            events=(Annotation(0.0, float(time_s[-1] - time_s[0]) + 1 / _RATE_HZ, label=activity),),
             meta={"part": part or "whole", **moved.meta},
             warnings=(*moved.warnings, *warning),
         )
@@ -107,12 +112,19 @@ def _members(paths: tuple[Path, ...]) -> dict[tuple[str, str], bytes]:
                 if match:
                     inner = re.search(r"_(\d+)_csv\.zip/", name)
                     part = match[2] or (inner or outer or {1: ""})[1]
-                    found[part, match[3].lower()] = data
+                    _add(found, part, match[3].lower(), data)
         except (zipfile.BadZipFile, OSError) as error:
             raise BadFileError(
                 f"not a readable archive ({error})", where=str(path), remedy="Download it again"
             ) from None
     return found
+
+
+def _add(found: dict[tuple[str, str], bytes], part: str, site: str, data: bytes) -> None:
+    """Keep a table; another one of the same part and site is a further part, the same one again is not."""
+    names = [part, *(f"{part}again{i}" for i in range(1, len(found) + 1))]
+    if data not in [found.get((name, site)) for name in names]:
+        found[next(name for name in names if (name, site) not in found), site] = data
 
 
 def _walk(archive: zipfile.ZipFile, where: str, nested: bool = True) -> Iterator[tuple[str, bytes]]:
@@ -127,19 +139,32 @@ def _walk(archive: zipfile.ZipFile, where: str, nested: bool = True) -> Iterator
             yield info.filename, archive.read(info)
 
 
-def _motion(acc: Table, gyr: bytes | None, where: str) -> tuple[np.ndarray, Motion, tuple[str, ...]]:
-    """Times from 0 in seconds, samples in order of time, and whether sorting was needed."""
+def _motion(acc: Table, gyr: bytes | None, where: str) -> tuple[Times, Motion, tuple[str, ...]]:
+    """Times in seconds since the accelerometer's first, samples in order of time, and whether sorting was needed."""
     start = acc["attr_time"].min()
     acc_s, samples, sorted_ = _ordered(acc, start)
     warning = ("the clock runs backwards; samples were sorted by time",) if sorted_ else ()
     if gyr is None:
         return acc_s, accelerometer_only(samples, "m/s^2", "there is no gyroscope file"), warning
     gyr_s, turned, _ = _ordered(read_csv(gyr, _KINDS, where=f"{where} (gyroscope)"), start)
+    both = _overlap(acc_s, gyr_s)
+    outside = int((~both).sum())
+    if outside:
+        acc_s, samples = acc_s[both], samples[both]
+        warning = (*warning, f"{outside} rows of the accelerometer before or after the gyroscope's time were left out")
     moved = with_gyroscope(acc_s, samples, gyr_s, turned, acc_unit="m/s^2", gyr_unit="rad/s", tolerance_s=_TOLERANCE_S)
     return acc_s, moved, warning
 
 
-def _ordered(table: Table, start: int) -> tuple[np.ndarray, np.ndarray, bool]:
+def _overlap(acc_s: Times, gyr_s: Times) -> np.ndarray:
+    """Rows of the accelerometer in the gyroscope's time; all, where that is less than half of them."""
+    if not len(gyr_s):
+        return np.ones(len(acc_s), bool)
+    both = (acc_s >= gyr_s[0] - _EDGE_S) & (acc_s <= gyr_s[-1] + _EDGE_S)
+    return np.asarray(both if both.mean() >= _MIN_OVERLAP else np.ones(len(acc_s), bool))
+
+
+def _ordered(table: Table, start: int) -> tuple[Times, np.ndarray, bool]:
     time_s = (table["attr_time"] - start) / 1000.0
     order = np.argsort(time_s, kind="stable")
     return time_s[order], table.stack("attr_x", "attr_y", "attr_z")[order], bool((np.diff(time_s) < 0).any())
