@@ -22,8 +22,8 @@ from kinelet.train.checkpoint import NAME
 TOY = Path(__file__).with_name("toy_run.py")
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, str(TOY), str(folder), *arguments]
+def start(folder: Path, *arguments: str, program: Path = TOY, **environment: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(program), str(folder), *arguments]
     return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, stderr=subprocess.PIPE)
 
 
