@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus_tools import PLAIN, corpus_of, recording
+from corpus_tools import PLAIN, corpus_of, recording, samples
 from kinelet.corpus import Corpus, build, kfold, union
 from kinelet.corpus.narration_file import read_narrations
 from kinelet.corpus.narrations import (
@@ -254,6 +254,17 @@ def test_a_few_sentences_after_the_end_are_late_and_all_of_them_a_wrong_clock(tm
     assert len(read_narrations(table(tmp_path, late), corpus)) == 2
     with pytest.raises(BadFileError, match=r"all 2 sentences of 'b' lie outside its 0 to 20.000 s"):
         read_narrations(table(tmp_path, late + "b,1000,C sits\nb,2000,C sits\n"), corpus)
+
+
+def test_seconds_of_a_recording_that_lost_its_beginning_are_told(tmp_path):
+    data = samples(500)
+    data[:100] = np.nan
+    corpus = corpus_of(tmp_path / "c", recording("a", data=data), recording("b"))
+    with pytest.warns(UserWarning, match=r"first 2.000 s of 'a' were left out"):
+        read_narrations(table(tmp_path, "recording,time,text\na,1,C sits\n"), corpus)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_narrations(table(tmp_path, "recording,time,text\nb,1,C sits\n"), corpus)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,20 @@ def test_more_labels_than_the_legend_holds(tmp_path: Path) -> None:
     assert (tmp_path / "many.png").stat().st_size > 0
 
 
+def test_sentences_are_marks_without_a_legend(tmp_path: Path) -> None:
+    few, many = (
+        tuple(Annotation(i / 50, i / 50, label=f"sentence {i}", track="narration/a") for i in range(0, 500, step))
+        for step in (250, 1)
+    )
+    plot_recording(sine_recording(50, 10, annotations=few), tmp_path / "few.png")
+    plot_recording(sine_recording(50, 10, annotations=many), tmp_path / "many.png")
+    first, second = imread(tmp_path / "few.png"), imread(tmp_path / "many.png")
+    assert first.shape == second.shape and not np.array_equal(first, second)
+    half = first.shape[1] * 9 // 10  # the right edge, where a legend would be, is the same
+    np.testing.assert_array_equal(first[:, -20:], second[:, -20:])
+    assert not np.array_equal(first[:, :half], second[:, :half])
+
+
 def test_other_sensors_are_drawn(tmp_path: Path, rng: np.random.Generator) -> None:
     spec = SignalSpec(rate_hz=64.0, channels=("bvp",), units=("raw",))
     rec = Recording(rng.normal(size=(64, 1)).astype(np.float32), spec, "P1", "bvp")

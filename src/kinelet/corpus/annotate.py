@@ -13,7 +13,7 @@ import numpy as np
 
 from kinelet.corpus.clean import WEARER
 from kinelet.corpus.corpus import Corpus
-from kinelet.corpus.narration_file import BadRowError, Names, misplaced, read_narrations
+from kinelet.corpus.narration_file import BadRowError, Names, misplaced, read_narrations, tell_late_starts
 from kinelet.corpus.narrations import Narration, narrations, sentences_for_labels, write_narrations
 from kinelet.corpus.redundancy import Redundancy, redundancy
 from kinelet.corpus.windows import Placement
@@ -172,6 +172,7 @@ def annotate_vectors(
     arrays = _load(npz)
     ids = _ids(arrays["recording"], corpus, npz)
     _require_inside(ids, arrays, corpus, npz)
+    tell_late_starts(set(ids), corpus)
     store = attach_vectors(
         path,
         modality,

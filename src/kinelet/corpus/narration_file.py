@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.manifest import RecordingInfo
 from kinelet.corpus.narrations import Narration
+from kinelet.corpus.process import LEFT_OUT
 from kinelet.errors import BadFileError
 
 NEEDED, OPTIONAL = ("recording", "time", "text"), ("stop", "annotator")
@@ -35,6 +37,9 @@ def read_narrations(path: str | Path, corpus: Corpus) -> list[Narration]:
         path: The file, UTF-8, separated by commas.
         corpus: What the sentences are about.
 
+    Warns:
+        UserWarning: if a build left out the beginning of a recording, since seconds count from what was kept.
+
     Raises:
         BadFileError: if a column is missing, or any row is wrong; names the lines.
     """
@@ -55,6 +60,7 @@ def read_narrations(path: str | Path, corpus: Corpus) -> list[Narration]:
             where=str(path),
             remedy="Correct or remove these rows; recording ids are those of Corpus.recordings",
         )
+    tell_late_starts({n.recording for n in found}, corpus)
     return found
 
 
@@ -152,6 +158,20 @@ class Names:
 def _file_names(recording: RecordingInfo) -> set[str]:
     source = recording.row["source"]
     return {Path(source).name, Path(source).stem} if source else set()
+
+
+def tell_late_starts(ids: Iterable[str], corpus: Corpus) -> None:
+    """Warn of recordings that begin later than their files, where seconds may be meant from either."""
+    late = {i: corpus.recordings[corpus.codes[i]].meta.get(LEFT_OUT, 0.0) for i in ids}
+    late = {i: seconds for i, seconds in sorted(late.items()) if seconds > 0}
+    if late:
+        name, seconds = next(iter(late.items()))
+        warnings.warn(
+            f"the first {seconds:.3f} s of {name!r} were left out when the corpus was built ({len(late)} such "
+            "recordings): seconds count from the first sample that was kept, absolute times are right as they are",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def misplaced(spans: Iterable[tuple[str, float, float]], corpus: Corpus, what: str) -> list[str]:

@@ -19,6 +19,7 @@ from kinelet.signal.recording import Recording, Segment
 from kinelet.signal.resample import resample
 
 BoolArray = npt.NDArray[np.bool_]
+LEFT_OUT = "left_out_before_s"  # in meta: seconds of the file before the first sample that was kept
 PROCESSING = 1  # raise when the same configuration would give other samples than before
 
 
@@ -164,7 +165,8 @@ def drop_not_finite(rec: Recording) -> Recording:
 def keep_samples(rec: Recording, keep: BoolArray, reason: str) -> Recording:
     """Keep some samples; what is left out becomes gaps with ``reason``.
 
-    Second 0 is the first sample that is kept; annotations and the absolute start move with it.
+    Second 0 is the first sample that is kept; annotations and the absolute start move with it, and ``meta`` says how
+    far.
 
     Args:
         rec: Recording.
@@ -185,6 +187,7 @@ def keep_samples(rec: Recording, keep: BoolArray, reason: str) -> Recording:
         gap_reasons=tuple(_reason(rec, segment_of, where[i - 1], where[i], reason) for i in cut),
         start_unix_s=None if rec.start_unix_s is None else rec.start_unix_s + origin,
         annotations=tuple(replace(a, start_s=a.start_s - origin, stop_s=a.stop_s - origin) for a in rec.annotations),
+        meta={**rec.meta, LEFT_OUT: rec.meta.get(LEFT_OUT, 0.0) + origin} if origin > 0 else rec.meta,
     )
 
 

@@ -115,6 +115,9 @@ def _draw_track(ax: Any, rec: Recording, track: str, divisor: float) -> None:
     from matplotlib import colormaps
 
     chosen = [a for a in rec.annotations if a.track == track]
+    if track.split("/")[0] == "narration":  # sentences, nearly all different and often of no length
+        ax.vlines([a.start_s / divisor for a in chosen], 0, 1, color="#444444", linewidth=0.8)
+        chosen = []
     valued = [a for a in chosen if a.value is not None]
     if valued:
         starts, stops, values = zip(*((a.start_s / divisor, a.stop_s / divisor, a.value) for a in valued), strict=True)
