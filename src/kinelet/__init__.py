@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kinelet.deploy.embedding import embed as embed
     from kinelet.deploy.importers import import_weights as import_weights
     from kinelet.deploy.loading import load as load
+    from kinelet.deploy.search import search as search
+    from kinelet.deploy.timeline import label_timeline as label_timeline
     from kinelet.encoders.base import Encoder as Encoder
     from kinelet.encoders.registry import create_encoder as create_encoder
     from kinelet.encoders.registry import list_encoders as list_encoders
@@ -40,6 +42,7 @@ _HOMES = {
     "create_encoder": "kinelet.encoders.registry",
     "embed": "kinelet.deploy.embedding",
     "import_weights": "kinelet.deploy.importers",
+    "label_timeline": "kinelet.deploy.timeline",
     "list_datasets": "kinelet.datasets.registry",
     "list_encoders": "kinelet.encoders.registry",
     "list_methods": "kinelet.methods.registry",
@@ -47,6 +50,7 @@ _HOMES = {
     "list_readers": "kinelet.readers.registry",
     "load": "kinelet.deploy.loading",
     "read": "kinelet.readers.registry",
+    "search": "kinelet.deploy.search",
 }
 _MODULES = ("functional", "sklearn")
 
