@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from har_sets import HarSet, Opened
@@ -18,9 +18,11 @@ from kinelet.corpus.windows import Windows
 from kinelet.deploy.loading import load
 from kinelet.encoders.base import Encoder
 from kinelet.evaluate.result import Result
+from kinelet.evaluate.retrieval_result import RetrievalResult
 from kinelet.train.pretrain import pretrain_windows, steps_of
 from primus_arms import Arm, digest
 from primus_judge import SHOTS, curve_of
+from primus_words import mean_over_folds, named, searched
 
 #: What is judged, and how: windows of five seconds, clips and single movements stretched to that.
 JUDGED = (
@@ -154,6 +156,8 @@ class Job:
         for opened, fold in todo:
             began = time.monotonic()
             found = curve_of(self.arm, encoder, opened, fold)
+            if encoder is not None and "text" in encoder.card.get("alignment", {}):
+                self._without_labels(bench, encoder, opened, fold)
             for what, result in found.items():
                 if what != SHOTS[-1]:
                     result.save(bench.result_path(self.arm, self.family, opened, fold, what))
@@ -161,6 +165,13 @@ class Job:
             found[SHOTS[-1]].save(bench.result_path(self.arm, self.family, opened, fold, SHOTS[-1]))
             scores = " ".join(f"{n}:{r.estimates['macro_f1'].value:.3f}" for n, r in found.items())
             bench.say(f"{self.title} · {opened.entry.title} · fold {fold}: {scores} ({time.monotonic() - began:.0f} s)")
+
+    def _without_labels(self, bench: Bench, encoder: Encoder, opened: Opened, fold: int) -> None:
+        place = partial(bench.result_path, self.arm, self.family, opened, fold)
+        named(encoder, opened, fold, self.arm.title).save(place("zero-shot"))
+        if self.family == "in_domain":
+            for result in searched(encoder, opened, fold, self.arm.title):
+                result.save(place(result.direction.replace(" -> ", "-to-")))
 
     def _done(self, bench: Bench, opened: Opened, fold: int) -> bool:
         return bench.result_path(self.arm, self.family, opened, fold, SHOTS[-1]).exists()
@@ -188,3 +199,10 @@ def results(bench: Bench, arm: Arm, family: str, opened: Opened, what: object) -
     """Kept results of all folds, or ``None`` if one is missing."""
     paths = [bench.result_path(arm, family, opened, fold, what) for fold in bench.folds]
     return [Result.load(path) for path in paths] if all(path.exists() for path in paths) else None
+
+
+def searches(bench: Bench, arm: Arm, opened: Opened, direction: str) -> RetrievalResult | None:
+    """Mean over all folds of a direction of search, or ``None`` if one is missing."""
+    what = direction.replace(" -> ", "-to-")
+    paths = [bench.result_path(arm, "in_domain", opened, fold, what) for fold in bench.folds]
+    return mean_over_folds([RetrievalResult.load(p) for p in paths]) if all(p.exists() for p in paths) else None

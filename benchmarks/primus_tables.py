@@ -10,10 +10,11 @@ from har_sets import pooled, short, signed
 from kinelet.evaluate.compare import mean_difference
 from kinelet.evaluate.result import Result
 from primus_arms import Arm
-from primus_bench import Bench, results
+from primus_bench import Bench, results, searches
 from primus_judge import SHOTS
 
 METRIC = "macro_f1"
+MODALITIES = ("text", "skeleton", "depth", "site")
 Table = dict[str, Result]  # set -> result
 
 
@@ -47,7 +48,29 @@ def spoken_tables(bench: Bench, arms: Sequence[Arm], family: str) -> str:
     if not found:
         return ""
     rows = {title: [_one(by_set, s) for s in titles] for title, by_set in found.items()}
-    return "\nFrom the class sentences alone, without a label:\n\n" + grid("macro-F1", titles, rows)
+    text = "\nFrom the class sentences alone, without a label:\n\n" + grid("macro-F1", titles, rows)
+    return text + (search_table(bench, arms) if family == "in_domain" else "")
+
+
+def search_table(bench: Bench, arms: Sequence[Arm]) -> str:
+    """Search both ways among windows of people not pretrained on, with several right answers, over whole galleries."""
+    rows = {}
+    for opened in bench.sets("in_domain"):
+        for direction in (f"{a} -> {b}" for m in MODALITIES for a, b in ((m, "motion"), ("motion", m))):
+            cells = [searches(bench, a, opened, direction) for a in arms]
+            if any(cells):
+                one = next(c for c in cells if c is not None)
+                name = f"{opened.entry.title}, {direction} ({one.gallery} in the gallery)"
+                told = ["–" if c is None else short(c.estimates["mrr"]) for c in cells]
+                recall = [
+                    "–" if c is None else f"{c.values['r@1']:.2f} / {c.values['r@5']:.2f} / {c.values['r@10']:.2f}"
+                    for c in cells
+                ]
+                rows[name] = [f"{t}; {r}" for t, r in zip(told, recall, strict=True)] + [f"{one.random['mrr']:.3f}"]
+    if not rows:
+        return ""
+    head = "\nSearch, mean over folds: MRR with interval over people; R@1 / R@5 / R@10.\n\n"
+    return head + grid("query -> gallery", [*(a.title for a in arms), "MRR of a random order"], rows)
 
 
 def _by_set(bench: Bench, arm: Arm, family: str, what: object) -> Table:
