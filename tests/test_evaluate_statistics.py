@@ -186,3 +186,37 @@ def test_a_set_with_one_person_gives_no_interval_of_the_mean() -> None:
 def test_the_mean_over_no_set_is_refused() -> None:
     with pytest.raises(BadOptionError, match="no data set"):
         mean_difference([], metrics.accuracy)
+
+
+def drawn(n: int, draws: int, spread: float) -> np.ndarray:
+    """Confusion matrices ``(draws, n, 2, 2)``: in each draw everybody is right more or less often."""
+    shift = np.random.default_rng(7).normal(0, spread, draws)
+    return np.concatenate([people(n, seed=1, shift=s) for s in shift])
+
+
+def test_replicates_over_draws_equal_pooling_the_drawn_draws_one_by_one() -> None:
+    c, w, d = drawn(5, 3, 0.1), resamples(5, 20), resamples(3, 20, seed=1)
+    naive = []
+    for people_drawn, draws_drawn in zip(w, d, strict=True):
+        rows = [i for i in range(5) for _ in range(int(people_drawn[i]))]
+        each = [float(metrics.macro_f1(c[k][rows].sum(axis=0))) for k in range(3) for _ in range(int(draws_drawn[k]))]
+        naive.append(np.mean(each))
+    assert replicate(c, metrics.macro_f1, w, d) == pytest.approx(np.array(naive))
+
+
+def test_an_interval_over_draws_is_wider_where_draws_differ() -> None:
+    c = drawn(40, 5, 0.2)
+    narrow, wide = (estimate(c, metrics.macro_f1, over_draws=o) for o in (False, True))
+    assert wide.value == narrow.value
+    assert wide.hi - wide.lo > 1.5 * (narrow.hi - narrow.lo)
+
+
+def test_draws_that_are_the_same_for_both_cancel_in_their_difference() -> None:
+    c = drawn(12, 5, 0.1)
+    gap = paired_difference(c, c, metrics.macro_f1, over_draws=True)
+    assert (gap.lo, gap.hi) == (0.0, 0.0)
+
+
+def test_one_draw_has_the_interval_over_people() -> None:
+    c = people(12)
+    assert estimate(c, metrics.macro_f1, over_draws=True) == estimate(c, metrics.macro_f1)

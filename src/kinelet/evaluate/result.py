@@ -102,8 +102,12 @@ class Result:
         """How the metric varies from person to person."""
         return Spread.of(list(self.per_subject(metric).values()))
 
-    def difference(self, reference: Result, metric: str) -> Estimate:
-        """This minus ``reference`` on the same people, windows and resamples.
+    def over_draws(self, metric: str) -> Estimate:
+        """The metric with an interval over people and draws; see :func:`kinelet.evaluate.statistics.estimate`."""
+        return statistics.estimate(self.statistic(), METRICS[self.kind][metric], over_draws=True)
+
+    def difference(self, reference: Result, metric: str, *, over_draws: bool = False) -> Estimate:
+        """This minus ``reference`` on the same people, windows and resamples (and draws, if asked for).
 
         Raises:
             BadOptionError: if the two were not judged on the same windows.
@@ -111,7 +115,8 @@ class Result:
         from kinelet.evaluate.compare import require_same_test
 
         require_same_test(self, reference)
-        return statistics.paired_difference(self.statistic(), reference.statistic(), METRICS[self.kind][metric])
+        a, b = self.statistic(), reference.statistic()
+        return statistics.paired_difference(a, b, METRICS[self.kind][metric], over_draws=over_draws)
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{name} {value}" for name, value in self.estimates.items())

@@ -79,13 +79,14 @@ def resamples(n_subjects: int, replicates: int = REPLICATES, seed: int = 0) -> A
     return generator.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=replicates).astype(float)
 
 
-def replicate(statistic: Array, metric: Metric, weights: Array) -> Array:
+def replicate(statistic: Array, metric: Metric, weights: Array, draw_weights: Array | None = None) -> Array:
     """Metric of every replicate, mean over draws.
 
     Args:
         statistic: Sufficient statistics ``(draw, subject, ...)`` as :mod:`kinelet.evaluate.metrics` makes them.
         metric: Function of the pooled statistics.
         weights: ``(replicate, subject)`` from :func:`resamples`.
+        draw_weights: ``(replicate, draw)``, likewise, where draws are drawn anew too.
 
     Returns:
         ``(replicate,)``.
@@ -93,11 +94,9 @@ def replicate(statistic: Array, metric: Metric, weights: Array) -> Array:
     draws, people, tail = len(statistic), statistic.shape[1], statistic.shape[2:]
     flat = np.moveaxis(statistic, 1, 0).reshape(people, -1)
     block = max(1, _BLOCK // max(1, flat.shape[1]))
-    parts = [
-        metric((weights[i : i + block] @ flat).reshape(-1, draws, *tail)).mean(axis=1)
-        for i in range(0, len(weights), block)
-    ]
-    return np.concatenate(parts)
+    parts = [metric((weights[i : i + block] @ flat).reshape(-1, draws, *tail)) for i in range(0, len(weights), block)]
+    values = np.concatenate(parts)
+    return np.asarray(values.mean(axis=1) if draw_weights is None else (values * draw_weights).sum(axis=1) / draws)
 
 
 def interval(values: Array, n_subjects: int, level: float = 0.95, kind: Interval = "expanded") -> tuple[float, float]:
@@ -120,6 +119,7 @@ def estimate(
     seed: int = 0,
     level: float = 0.95,
     kind: Interval = "expanded",
+    over_draws: bool = False,
 ) -> Estimate:
     """Estimate a metric of pooled windows, with an interval over people.
 
@@ -130,10 +130,13 @@ def estimate(
         seed: Of the resampling; the same seed and number of people give the same resamples.
         level: Coverage.
         kind: ``expanded`` (see the module) or the plain ``percentile``.
+        over_draws: Draw the draws anew too, apart from the people: what other draws would have changed is then in the
+            interval.
     """
     people = statistic.shape[1]
     value = float(metric(statistic.sum(axis=1)).mean())
-    values = replicate(statistic, metric, resamples(people, replicates, seed)) if people > 1 else np.empty(0)
+    drawn = _draws(statistic, replicates, seed) if over_draws else None
+    values = replicate(statistic, metric, resamples(people, replicates, seed), drawn) if people > 1 else np.empty(0)
     return Estimate(value, *interval(values, people, level, kind), people)
 
 
@@ -146,8 +149,11 @@ def paired_difference(
     seed: int = 0,
     level: float = 0.95,
     kind: Interval = "expanded",
+    over_draws: bool = False,
 ) -> Estimate:
     """Estimate ``metric(statistic) - metric(reference)`` on the same people, each replicate drawn once for both.
+
+    With ``over_draws`` the draws are drawn anew too, the same for both if they have as many.
 
     Raises:
         BadOptionError: if the two were not made from the same number of people.
@@ -156,8 +162,17 @@ def paired_difference(
     value = _difference(statistic, reference, metric)
     if people < 2:
         return Estimate(value, math.nan, math.nan, people)
-    values = _difference_replicates(statistic, reference, metric, resamples(people, replicates, seed))
+    weights = resamples(people, replicates, seed)
+    if over_draws:
+        sides = [replicate(s, metric, weights, _draws(s, replicates, seed)) for s in (statistic, reference)]
+        return Estimate(value, *interval(sides[0] - sides[1], people, level, kind), people)
+    values = _difference_replicates(statistic, reference, metric, weights)
     return Estimate(value, *interval(values, people, level, kind), people)
+
+
+def _draws(statistic: Array, replicates: int, seed: int) -> Array:
+    """How often each draw occurs in each replicate, ``(replicate, draw)``; depends on the number of draws alone."""
+    return resamples(len(statistic), replicates, seed + 1)
 
 
 def _same_people(statistic: Array, reference: Array) -> int:

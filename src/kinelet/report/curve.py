@@ -22,12 +22,12 @@ def columns(curves: Mapping[str, Curve]) -> tuple[str, ...]:
 
 
 def rows(curves: Mapping[str, Curve]) -> list[tuple[str, ...]]:
-    """Macro-F1 with its interval over people, and the standard deviation over draws."""
+    """Macro-F1, its standard deviation over draws, and its interval over people and draws."""
     return [(name, *(_cell(result) for result in curve.values())) for name, curve in curves.items()]
 
 
 def _cell(result: Result) -> str:
-    e = result.estimates[METRIC]
+    e = result.over_draws(METRIC)
     spread = f" ± {draw_spread(result, METRIC):.3f}" if len(result.predicted) > 1 else ""
     return f"{e.value:.3f}{spread} [{e.lo:.3f}, {e.hi:.3f}]"
 
@@ -43,7 +43,7 @@ def differences(curves: Mapping[str, Curve]) -> list[str]:
 
 
 def _line(name: str, first: Curve, other: str, curve: Curve) -> str:
-    gaps = {n: first[n].difference(curve[n], METRIC) for n in first if n in curve}
+    gaps = {n: first[n].difference(curve[n], METRIC, over_draws=True) for n in first if n in curve}
     people = next(iter(gaps.values())).n_subjects
     told = ", ".join(f"{n}: {g.value:+.3f} [{g.lo:+.3f}, {g.hi:+.3f}]" for n, g in gaps.items())
     if people < FEWEST:
@@ -57,11 +57,11 @@ def section(curves: Mapping[str, Curve]) -> Section:
     """Picture, table and paired differences; the first curve is the run's own."""
     task = next(iter(next(iter(curves.values())).values())).task
     caption = (
-        f"{task}: macro-F1 by labelled windows a class, with 95 % intervals over people; ± in the table is the "
-        "standard deviation over draws. Every encoder learns from the same windows and is judged on people never seen."
+        f"{task}: macro-F1 by labelled windows a class, with 95 % intervals over people and draws; ± in the table "
+        "is the standard deviation over draws. Every encoder learns from the same windows, judged on people never seen."
     )
     table = html.table(columns(curves), rows(curves))
-    series = {name: [_bar(r.estimates[METRIC]) for r in curve.values()] for name, curve in curves.items()}
+    series = {name: [_bar(r.over_draws(METRIC)) for r in curve.values()] for name, curve in curves.items()}
     picture = plots.intervals(columns(curves)[1:], series, "labelled windows a class", "macro-F1")
     return Section(
         "How far a few labels go",
