@@ -73,19 +73,37 @@ def test_the_same_weights_stepping_over_time_equal_the_reference(encoder: Headed
     np.testing.assert_allclose(np.linalg.norm(z, axis=1), [11.56531, 11.57888, 11.64551], atol=2e-5)
 
 
-def test_layer_by_layer_it_equals_the_formulas(encoder: HeadedEncoder) -> None:
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_every_layer_equals_its_formula(encoder: HeadedEncoder, dtype: torch.dtype, tolerance: float) -> None:
     """The whole network once more, in plain arrays from the checkpoint's own tensors."""
     w = {k.removeprefix("imu_encoder."): v.double().numpy() for k, v in STATE.items()}
-    y = group_norm(probe_windows(), 2, w["backbone.0.weight"], w["backbone.0.bias"])
-    y = max_pool(convolve(y, w["backbone.1.net.0.weight"]))
-    y = convolve(max_pool(convolve(y, w["backbone.2.net.0.weight"])), w["backbone.3.net.0.weight"])
-    y = group_norm(average(y, 32), 4, w["backbone.4.weight"], w["backbone.4.bias"])
+    want = {"norm_in": group_norm(probe_windows(), 2, w["backbone.0.weight"], w["backbone.0.bias"])}
+    want["conv1"] = convolve(want["norm_in"], w["backbone.1.net.0.weight"])
+    want["conv2"] = convolve(max_pool(want["conv1"]), w["backbone.2.net.0.weight"])
+    want["conv3"] = convolve(max_pool(want["conv2"]), w["backbone.3.net.0.weight"])
+    want["norm_out"] = group_norm(average(want["conv3"], 32), 4, w["backbone.4.weight"], w["backbone.4.bias"])
     h = np.zeros((3, 512))
     for step in range(32):
-        h = gru_step(y[:, step], h, {k.split(".")[2]: v for k, v in w.items() if ".5." in k})
-    out = run(encoder, torch.float64)
-    np.testing.assert_allclose(out["backbone"], h, atol=1e-10)
-    np.testing.assert_allclose(out["mm"], h @ w["mmcl_head.weight"].T + w["mmcl_head.bias"], atol=1e-10)
+        h = gru_step(want["norm_out"][:, step], h, {k.split(".")[2]: v for k, v in w.items() if ".5." in k})
+    want |= {"backbone": h, "ss": h @ w["ssl_head.weight"].T + w["ssl_head.bias"]}
+    want["mm"] = h @ w["mmcl_head.weight"].T + w["mmcl_head.bias"]
+    found = layers(encoder, dtype)
+    gaps = {name: float(np.abs(found[name] - want[name]).max()) for name in want}
+    assert {name: gap for name, gap in gaps.items() if not gap < tolerance} == {}
+
+
+def layers(encoder: HeadedEncoder, dtype: torch.dtype) -> dict[str, np.ndarray]:
+    """What each layer and each output gives for the probe windows."""
+    found: dict[str, np.ndarray] = {}
+    hooks = [
+        layer.register_forward_hook(lambda _, __, out, n=name: found.update({n: out.numpy()}))
+        for name, layer in encoder.base.named_children()
+        if name != "rnn"
+    ]
+    found |= run(encoder, dtype)
+    for hook in hooks:
+        hook.remove()
+    return found
 
 
 def group_norm(x: np.ndarray, groups: int, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:

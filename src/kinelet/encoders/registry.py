@@ -115,7 +115,7 @@ _RECORDS = (
     ),
     EncoderInfo(
         "headed",
-        "another encoder (stacked_rnn unless told) with linear heads, one of which gives the embedding",
+        "linear heads on an encoder (stacked_rnn unless told), one of which gives the embedding",
         parameters=1_375_238,
         dim=512,
         min_samples=123,
