@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from cli_tools import done, kinelet, write_table
+from corpus_tools import corpus_of
 from kinelet.corpus import Corpus
 from kinelet.encoders.io import save_encoder
+from kinelet.signal.spec import imu_spec
 from kinelet.towers import registry
-from words_tools import MEANING, aligned, town
+from words_tools import MEANING, aligned, town, walker
 
 YAML = "\n".join(f"{label}: [{told}]" for label, told in MEANING.items())
 
@@ -70,6 +72,19 @@ def test_a_threshold_comes_from_the_other_people(run: Path, corpus: Corpus, sent
     assert "(3 subjects)" in shown
 
 
+def test_one_site_can_be_labelled_and_calibrated_on(run: Path, sentences: Path, tmp_path: Path) -> None:
+    marks = [("sit", 10.0), ("walk", 10.0)]
+    sites = [(f"P{i}", site) for i in range(3) for site in ("wrist", "ankle")]
+    corpus_of(
+        tmp_path / "c",
+        *(walker(f"{p}-{s}", p, marks, spec=imu_spec(50.0, site=s), seed=i) for i, (p, s) in enumerate(sites)),
+    )
+    command = ("label", run, "--corpus", tmp_path / "c", "--subject", "P0", "--site", "ankle", "--json")
+    found = done(*command, "--sentences", sentences, "--calibrate", tmp_path / "c").document
+    assert [t["recording"] for t in found["timelines"]] == ["P0-ankle"]
+    assert found["calibration"]["windows"] == 2 * 19
+
+
 def test_a_threshold_found_can_be_given_next_time(run: Path, corpus: Corpus, sentences: Path) -> None:
     command = ("label", run, "--corpus", corpus.path, "--subject", "P1", "--sentences", sentences, "--json")
     found = done(*command, "--calibrate", corpus.path, "--coverage", "0.8").document
@@ -123,6 +138,7 @@ def test_a_picture_is_drawn(run: Path, corpus: Corpus, sentences: Path, tmp_path
         (["--corpus", "C"], "no sentences given"),
         (["rec.csv", "--corpus", "C", "--sentences", "x"], "are both given"),
         (["rec.csv", "--subject", "P1", "--sentences", "x"], "--subject chooses people of a corpus"),
+        (["--corpus", "C", "--site", "ankle", "--sentences", "x"], "ankle"),
         (["--corpus", "C", "--sentences", "gone.yaml"], "no such file"),
         (["--corpus", "C", "--sentences", "a", "--sentences", "a"], "comes twice"),
         (["--corpus", "C", "--sentences", "a", "--threshold", "1", "--calibrate", "C"], "are both given"),

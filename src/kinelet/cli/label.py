@@ -20,6 +20,7 @@ def label(
     options: Annotated[list[str] | None, typer.Argument(help="Reader options as key=value.")] = None,
     corpus: Annotated[Path | None, typer.Option(help="Corpus to label, instead of a recording.")] = None,
     subject: Annotated[list[str] | None, typer.Option(help="Label this person of the corpus only; repeatable.")] = None,
+    site: Annotated[str | None, typer.Option(help="Recordings of this body site of the corpora only.")] = None,
     sentences: Annotated[
         list[str] | None,
         typer.Option(help="A sentence (repeatable), a YAML file of label: [sentence, …], or a data set's name."),
@@ -61,13 +62,13 @@ def label(
     _check_outputs(plot, confidence)
     if out is not None:
         check_ending(out)
-    source = _material(recording, options, card, corpus, subject)
+    source = _material(recording, options, card, corpus, subject, site)
     told = gather_sentences(sentences or ())
     times: dict[str, Any] = {"step_s": step_s, "window_s": window_s, "smooth_s": smooth_s}
     made = labeller(load(run), told, confidence="score" if confidence == "score" else "margin", **times)
     found = None
     if calibrate is not None:
-        how = {"track": track, "aim": aim, "target": target, "cache": cache}
+        how = {"track": track, "aim": aim, "target": target, "site": site, "cache": cache}
         found = _calibrated(made, calibrate, source, how, quiet=json)
     least = found.threshold if found else -float("inf") if threshold is None else threshold
     with progress_bar("label", source.windows(made.step_s), unit="windows") as progress:
@@ -140,6 +141,7 @@ def _material(
     card: Path | None,
     corpus: Path | None,
     subject: Sequence[str] | None,
+    site: str | None,
 ) -> Material:
     from kinelet.cli.options import parse_options
     from kinelet.corpus.corpus import Corpus
@@ -150,8 +152,7 @@ def _material(
     if recording is not None and corpus is not None:
         raise BadOptionError("a recording and --corpus are both given", remedy="Give one of them")
     if corpus is not None:
-        opened = Corpus.open(corpus)
-        return Material(corpus=opened.select(subjects=subject) if subject else opened)
+        return Material(corpus=Corpus.open(corpus).select(subjects=subject, site=site))
     if recording is None:
         raise BadOptionError("nothing to label", remedy="Give a recording, or --corpus DIR")
     if subject:
