@@ -70,7 +70,7 @@ class Annotated:
 def annotate_text(
     path: str | Path,
     *,
-    narrations_csv: Path | None = None,
+    narrations_csv: str | Path | None = None,
     sentences: str | Path | None = None,
     track: str = "activity",
     skip: Collection[str] = (),
