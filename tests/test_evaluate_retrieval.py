@@ -119,6 +119,16 @@ def test_outputs_of_one_pass_are_those_of_each_head(told: Any) -> None:
     assert all(np.allclose(found[h], encoder.select(h).embed(x), atol=1e-5) for h in ("mm", "ss"))
 
 
+def test_an_encoder_in_other_units_gets_windows_in_its_units(told: Any) -> None:
+    corpus, encoder = told
+    windows = cut(corpus, encoder, CONFIG)
+    metric = encoder.select("mm")
+    metric.spec = encoder.spec.replace(units=("m/s^2",) * 3)
+    found = embed_outputs(metric, cut(corpus, metric, CONFIG), {"mm"})["mm"]
+    scaled = encoder.select("mm").embed(windows.gather(np.arange(len(windows))) * np.float32(9.80665))
+    assert np.allclose(found, scaled, atol=1e-4)
+
+
 def test_windows_that_share_half_their_time_are_right_answers_too(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "c", recording("a", "P1", 500), recording("b", "P2", 500))
     windows = corpus.windows(2.0, 0.5)

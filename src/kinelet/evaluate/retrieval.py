@@ -22,7 +22,7 @@ from kinelet.evaluate.both_ways import Sides, both_ways
 from kinelet.evaluate.honesty import card_note, new_people
 from kinelet.evaluate.ranking import KS
 from kinelet.evaluate.retrieval_result import RetrievalResult
-from kinelet.evaluate.task import FloatArray
+from kinelet.evaluate.task import FloatArray, unit_factors
 from kinelet.methods.base import Modality
 from kinelet.progress import Progress, silent
 from kinelet.train.pairing import Pairing
@@ -95,7 +95,9 @@ def cut(corpus: Corpus, encoder: Encoder, config: RetrievalConfig) -> Windows:
         purity=config.purity,
         channels=encoder.spec.channels,
     )
-    encoder.spec.require(windows.spec, where=str(corpus.path))
+    factors = unit_factors(windows.spec, encoder.spec)
+    spec = windows.spec if factors is None else windows.spec.replace(units=encoder.spec.units)
+    encoder.spec.require(spec, where=str(corpus.path))
     present = tuple(windows.subjects[i] for i in np.unique(windows.subject))
     return windows.of(new_people(encoder, corpus, config.people or present, chosen=config.people is not None))
 
@@ -169,12 +171,14 @@ def head_for(encoder: Encoder, modality: Modality) -> str | None:
 def embed_outputs(
     encoder: Encoder, windows: Windows, outputs: set[str], batch_size: int = 512
 ) -> dict[str, FloatArray]:
-    """Several outputs of an encoder from one pass over windows, ``(window, width)`` each."""
+    """Several outputs of an encoder from one pass over windows in its units, ``(window, width)`` each."""
     encoder.eval()
+    factors = unit_factors(windows.spec, encoder.spec)
+    scale = np.float32(1) if factors is None else factors[:, None]
     device = next(encoder.parameters()).device
     parts: dict[str, list[FloatArray]] = {output: [] for output in outputs}
     for i in range(0, len(windows), batch_size):
-        x = torch.from_numpy(windows.gather(np.arange(i, min(i + batch_size, len(windows))))).to(device)
+        x = torch.from_numpy(windows.gather(np.arange(i, min(i + batch_size, len(windows)))) * scale).to(device)
         found = encoder.outputs(x) if isinstance(encoder, HeadedEncoder) else {"backbone": encoder(x)}
         for output in outputs:
             parts[output].append(found[output].float().cpu().numpy())

@@ -129,12 +129,9 @@ class Task:
 
         What cannot be converted, and whatever else differs, is left as it is for :meth:`SignalSpec.require` to name.
         """
-        if self.spec.channels != spec.channels or self.spec.units == spec.units:
+        factors = unit_factors(self.spec, spec)
+        if factors is None or self.spec.units == spec.units:
             return self
-        pairs = list(zip(self.spec.units, spec.units, strict=True))
-        if any(a != b and (quantity(a) is None or quantity(a) != quantity(b)) for a, b in pairs):
-            return self
-        factors = np.array([1.0 if a == b else unit_factor(a, b) for a, b in pairs], dtype=np.float32)
         return replace(self, x=self.x * factors[:, None], spec=self.spec.replace(units=spec.units))
 
     @classmethod
@@ -170,3 +167,15 @@ class Task:
             identities=tuple(frozenset(windows.corpus.identities([s])) for s in windows.subjects),
             name=name,
         )
+
+
+def unit_factors(given: SignalSpec, wanted: SignalSpec) -> FloatArray | None:
+    """What to multiply each channel with to get from one signal's units to another's, ``(channel,)``.
+
+    ``None`` where channels differ or a unit cannot be converted.
+    """
+    pairs = list(zip(given.units, wanted.units, strict=False))
+    known = all(a == b or (quantity(a) is not None and quantity(a) == quantity(b)) for a, b in pairs)
+    if given.channels != wanted.channels or not known:
+        return None
+    return np.array([1.0 if a == b else unit_factor(a, b) for a, b in pairs], dtype=np.float32)
