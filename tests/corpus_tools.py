@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from kinelet.corpus import BuildConfig, Corpus, build
+from kinelet.corpus.narrations import Narration, write_narrations
 from kinelet.signal.recording import Annotation, Recording, Segment
 from kinelet.signal.spec import SignalSpec, imu_spec
+from kinelet.towers.base import CallableTower
+from kinelet.towers.store import attach_text, attach_vectors
 
 PLAIN = BuildConfig(quality=False)
 STEP = 1 / 256
@@ -50,3 +53,16 @@ def people(n: int = 6, each: int = 2, length: int = 1500) -> list[Recording]:
         marks = (Annotation(0, half, label="sit"), Annotation(half, 2 * half, label="walk"))
         out.append(recording(f"r{i:02d}", f"P{i % n}", length, seed=i, annotations=marks))
     return out
+
+
+def with_pairs(corpus: Corpus) -> Corpus:
+    """The corpus with a sentence about most seconds, and vectors of what was seen in half of it, two seconds each."""
+    seconds = [(i, r.id, t) for i, r in enumerate(corpus.recordings) for t in range(int(r.n_samples / r.spec.rate_hz))]
+    lines = [Narration(name, float(t), t + 1.0, f"does {(7 * i + t) % 5}") for i, name, t in seconds if t % 4]
+    write_narrations(corpus, lines)
+    words = CallableTower(lambda items: np.array([np.cos(np.arange(4) * ord(s[-1])) for s in items]), "toy", 4, "toy")
+    attach_text(corpus.path, sorted({line.text for line in lines}), words)
+    ids, start = zip(*((name, float(t)) for i, name, t in seconds if t % 2 == 0 and i % 2), strict=True)
+    seen = np.random.default_rng(5).normal(size=(len(ids), 3)).astype(np.float32)
+    attach_vectors(corpus.path, "video", seen, ids, start, [2.0] * len(ids), space="pictures", tower="camera")
+    return Corpus.open(corpus.path)

@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file
 
 from cli_tools import Answer, done, finish, kinelet, start
-from corpus_tools import corpus_of, people
+from corpus_tools import corpus_of, people, with_pairs
 from kinelet.encoders.registry import list_encoders
 from kinelet.methods.registry import get_method, list_methods, method_info
 
@@ -32,7 +32,7 @@ TINY = (
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return corpus_of(tmp_path_factory.mktemp("own") / "own", *people(4, each=1, length=400)).path
+    return with_pairs(corpus_of(tmp_path_factory.mktemp("own") / "own", *people(4, each=1, length=400))).path
 
 
 def command(corpus: Path, out: Path, *more: object, method: str = "simclr") -> list[object]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from corpus_tools import corpus_of, people, recording
+from corpus_tools import corpus_of, people, recording, with_pairs
 from kinelet.config import load_yaml, validate
 from kinelet.corpus import Corpus, union
 from kinelet.corpus.splits import Split
@@ -44,7 +44,7 @@ def config(**changes: Any) -> PretrainConfig:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return corpus_of(tmp_path_factory.mktemp("own") / "own", *people(4, each=1, length=400))
+    return with_pairs(corpus_of(tmp_path_factory.mktemp("own") / "own", *people(4, each=1, length=400)))
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from corpus_tools import corpus_of, people, with_pairs
+from kinelet.encoders.io import load_encoder
 from kinelet.train.checkpoint import NAME
+from kinelet.train.pretrain import pretrain
+from kinelet.train.recipes import recipe
 from primus_run import config, run
 from test_train_processes import finish, losses, start
 
@@ -54,3 +59,31 @@ def test_two_processes_with_gathered_rows_do_what_one_does(tmp_path: Path) -> No
             torch.testing.assert_close(
                 two[name], value, rtol=1e-4, atol=1e-5, msg=lambda told, name=name: f"{name}: {told}"
             )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the recipe primus on a corpus with sentences and something seen."""
+    folder = tmp_path_factory.mktemp("paired")
+    corpus = with_pairs(corpus_of(folder / "own", *people(4, each=1, length=700)))
+    small = ["encoder.options.hidden=8", "data.window_s=2.5", "train.steps=4", "train.batch_size=8", "train.device=cpu"]
+    pretrain(corpus, folder / "run", recipe("primus", [*small, "train.log_every=1", "train.threads=1"]))
+    return folder / "run"
+
+
+def test_the_recipe_leaves_an_encoder_that_knows_what_it_is_aligned_with(trained: Path) -> None:
+    encoder = load_encoder(trained / "model")
+    aligned = encoder.card["alignment"]
+    assert encoder.name == "headed" and encoder.dim == 4 and encoder.config["output"] == "mm_toy"
+    assert {name: (a["head"], a["space"], a["dim"], a["tower"]) for name, a in aligned.items()} == {
+        "text": ("mm_toy", "toy", 4, "toy"),
+        "video": ("mm_pictures", "pictures", 3, "camera"),
+    }
+
+
+def test_every_logged_step_tells_how_many_rows_each_term_had(trained: Path) -> None:
+    lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    terms = ("ss", "text", "video", "nn_ss", "nn_text", "nn_video")
+    assert len(lines) == 4 and all(f"rows_{t}" in line and f"loss_{t}" in line for line in lines for t in terms)
+    assert [line["queue"] for line in lines] == [8, 16, 24, 32] and lines[0]["rows_nn_ss"] == 0 < lines[1]["rows_nn_ss"]
+    assert all(0 < line["rows_video"] < line["rows_ss"] == 8 for line in lines)
