@@ -43,6 +43,41 @@ def test_the_reference_keeps_the_published_settings() -> None:
     assert made.distance.method_options["network"] == {"attention": "sparsemax"}
 
 
+def test_the_reference_of_primus_keeps_the_published_settings() -> None:
+    made = recipe("primus_reference")
+    options = validate(get_method("primus")[1], made.method_options)
+    loop = made.train
+    assert (loop.optimizer, loop.lr, loop.batch_size, loop.weight_decay, loop.clip) == ("adam", 2e-4, 16, 0.0, None)
+    assert (loop.schedule, loop.warmup, loop.precision, made.data.window_s) == ("constant", 0, "fp32", 5.0)
+    assert (options.lam, options.w_nn, options.temperature, options.queue, options.exclude_s) == (
+        0.5,
+        1,
+        0.1,
+        8192,
+        None,
+    )
+    assert (options.same_item, options.overlap) == ("negative", "negative")
+    steps = [a.model_dump(include={"kind", "mode", "sigma", "segments", "p"}) for a in options.augmentations]
+    scaled = {"kind": "scale", "mode": "per_step", "sigma": 0.25, "p": 1.0}
+    assert steps == [scaled, {"kind": "permute", "segments": 5, "p": 1.0}]
+    assert made.encoder.options == {"recurrence": "channels", "pool_steps": 32}
+
+
+def test_recipes_of_primus_and_its_special_cases_differ_in_their_terms_alone() -> None:
+    made = {name: recipe(name) for name in ("primus", "slip", "imu2clip")}
+    options = {name: validate(get_method(m.method)[1], m.method_options) for name, m in made.items()}
+    assert {name: (o.lam, o.w_nn) for name, o in options.items()} == {
+        "primus": (0.5, 1),
+        "slip": (0.5, 0),
+        "imu2clip": (0, 0),
+    }
+    assert (
+        len({(m.encoder.model_dump_json(), m.train.model_dump_json(), m.data.model_dump_json()) for m in made.values()})
+        == 1
+    )
+    assert made["primus"].train.batch_size == 256 and made["primus"].encoder.options["recurrence"] == "time"
+
+
 def test_a_file_is_a_recipe_too_and_a_path_that_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("train: {steps: 5}\n")
     assert recipe(tmp_path / "own.yaml", method="simclr").train.steps == 5
