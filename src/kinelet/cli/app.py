@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 app.command("demo", short_help="Ten people, seven exercises: the whole walk in minutes.")(demo.demo)
 app.command("read")(read.read)
-app.add_typer(corpus.app, name="corpus")
+app.add_typer(corpus.app, name="corpus", short_help="Build a corpus, add to it, look inside.")
 app.command("pretrain", short_help="Learn an encoder from recordings without labels.")(pretrain.pretrain)
 app.add_typer(distance.app, name="distance")
 app.command("evaluate", short_help="Judge a run on people it has never seen.")(evaluate.evaluate)
