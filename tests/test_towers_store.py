@@ -318,3 +318,29 @@ def test_a_corpus_built_again_keeps_its_modalities(corpus: Path) -> None:
 def test_names_that_could_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadOptionError, match="cannot name a modality"):
         store_folder(tmp_path, name)
+
+
+LONG = np.zeros(5000)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("ab", "ba"),
+        (["ab", "c"], ["a", "bc"]),
+        ([LONG, LONG], [LONG, np.where(np.arange(5000) == 2500, 1.0, 0.0)]),
+        (np.zeros((2, 3)), np.zeros((3, 2))),
+        (np.zeros(2, np.float32), np.zeros(1, np.float64)),
+        ((Path("a"), Path("b")), (Path("a"), Path("c"))),
+        (b"1", b"2"),
+        (1, 2),
+    ],
+)
+def test_items_that_differ_have_other_hashes_and_the_same_the_same(a: Any, b: Any) -> None:
+    assert writing._digest(a) != writing._digest(b)
+    assert writing._digest(a) == writing._digest(a)
+
+
+def test_an_item_whose_content_cannot_be_told_is_never_taken_for_known() -> None:
+    item = object()
+    assert writing._digest(item) != writing._digest(item)

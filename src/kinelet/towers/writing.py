@@ -6,8 +6,9 @@ import hashlib
 import json
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,7 @@ def _check_keys(keys: Sequence[str], times: Times | None, where: str) -> None:
     if not keys:
         raise BadOptionError("no items", where=where, remedy="Give at least one")
     if len(set(keys)) != len(keys):
-        twice = next(key for i, key in enumerate(keys) if key in set(keys[:i]))
+        twice = next(key for key, count in Counter(keys).items() if count > 1)
         raise BadOptionError(f"item {twice!r} is there twice", where=where, remedy="Give each item once")
     if times is None:
         return
@@ -119,11 +120,24 @@ def _check_keys(keys: Sequence[str], times: Times | None, where: str) -> None:
 
 
 def _digest(item: object) -> str:
-    """Hash of an item's content: of its text, its numbers, or what it prints as."""
-    if isinstance(item, np.ndarray):
-        head = f"{item.dtype.str}{item.shape}".encode()
-        return hashlib.sha256(head + np.ascontiguousarray(item).tobytes()).hexdigest()[:16]
-    return hashlib.sha256(str(item).encode()).hexdigest()[:16]
+    """Hash of an item's content. What has none that can be told (an open file, say) is never recognised again."""
+    digest = hashlib.sha256()
+    _feed(digest, item)
+    return digest.hexdigest()[:16]
+
+
+def _feed(digest: Any, item: object) -> None:
+    if isinstance(item, list | tuple):
+        digest.update(f"{len(item)} items".encode())
+        for part in item:
+            _feed(digest, part)
+    elif isinstance(item, str | bytes | int | float | bool | PurePath):
+        held = item if isinstance(item, bytes) else str(item).encode()
+        digest.update(f"{len(held)} bytes".encode() + held)
+    elif hasattr(item, "__array__") and not (array := np.asarray(item)).dtype.hasobject:
+        digest.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    else:
+        digest.update(secrets.token_bytes(16))
 
 
 def _partial(folder: Path) -> Path:
