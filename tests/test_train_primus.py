@@ -45,19 +45,17 @@ def test_two_processes_with_gathered_rows_do_what_one_does(tmp_path: Path) -> No
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     rendezvous: dict[str, Any] = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    finish(
-        start(tmp_path / "one", *common, "shards=2", program=RUN),
-        *(
-            start(tmp_path / "two", *common, program=RUN, RANK=str(r), LOCAL_RANK=str(r), **rendezvous)
-            for r in range(2)
-        ),
-    )
+    two = [
+        start(tmp_path / "two", *common, program=RUN, RANK=str(r), LOCAL_RANK=str(r), **rendezvous) for r in range(2)
+    ]
+    run(tmp_path / "one", config(5, optimizer="sgd", lr=0.02, shards=2))
+    finish(*two)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
-    one, two = state(tmp_path / "one"), state(tmp_path / "two")
-    for name, value in one.items():
+    alone, joint = state(tmp_path / "one"), state(tmp_path / "two")
+    for name, value in alone.items():
         if name.startswith("method/"):
             torch.testing.assert_close(
-                two[name], value, rtol=1e-4, atol=1e-5, msg=lambda told, name=name: f"{name}: {told}"
+                joint[name], value, rtol=1e-4, atol=1e-5, msg=lambda told, name=name: f"{name}: {told}"
             )
 
 
