@@ -75,7 +75,7 @@ FOLDS = 5
 JUDGED_S = 5.0
 BASELINES = ("random", "hand_linear", "hand_boosting")
 # A few minutes do not pay for the patience that the baseline `scratch` has elsewhere.
-SCRATCH = {"lr": 2e-3, "epochs": 15, "patience": 5}
+SCRATCH = {"lr": 2e-3, "epochs": 12, "patience": 3}
 
 
 @dataclass(frozen=True)
