@@ -38,7 +38,7 @@ ABLATIONS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "motion": (
         "paired with skeleton, depth and the other body site, no text",
         "primus",
-        ("modalities=skeleton,depth,site",),
+        ("modalities=skeleton,depth,body_site",),
     ),
 }
 NAMES = (*METHODS, *BASELINES)

@@ -14,7 +14,7 @@ from primus_bench import Bench, results, searches
 from primus_judge import SHOTS
 
 METRIC = "macro_f1"
-MODALITIES = ("text", "skeleton", "depth", "site")
+MODALITIES = ("text", "skeleton", "depth", "body_site")
 Table = dict[str, Result]  # set -> result
 
 
