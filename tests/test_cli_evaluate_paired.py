@@ -91,7 +91,7 @@ def test_both_ways_of_a_search_are_told_with_chance_beside(run: Path, corpus: Pa
     told = done("evaluate", run, "--corpus", corpus, "--protocol", "retrieval").out
     assert "motion -> text" in told
     assert "text -> motion" in told
-    assert "level of a random order" in told
+    assert "random order" in told
 
 
 def test_a_search_has_no_folds(run: Path, corpus: Path) -> None:

@@ -45,12 +45,12 @@ def evaluate_retrieval(
         raise BadOptionError(f"retrieval has no {', '.join(refused)}", where="options", remedy=remedy)
     named = {key: value for key, value in given.items() if value is not None}
     config = validate(RetrievalConfig, apply_overrides(named, overrides), where="options")
-    with progress_bar("retrieval", 2, unit="directions") as progress:
+    with progress_bar("retrieval", 100, unit="%") as progress:
         results = judge_retrieval(run, Corpus.open(corpus), config, progress=progress)
     if json:
         output.as_json([r.to_dict() for r in results])
         return
-    output.table(f"{corpus}: retrieval", retrieval.columns(results), retrieval.rows(results))
+    output.table(f"{corpus}: retrieval", retrieval.COLUMNS, retrieval.rows(results))
     for note in dict.fromkeys([*retrieval.REMARKS, *(n for r in results for n in r.notes)]):
         print(f"note: {note}")
     print(f"kept under {run / 'evaluation'}; kinelet report {run} tells it on a page")

@@ -65,7 +65,7 @@ def judge_retrieval(
         run: Run directory or model folder.
         corpus: Corpus with sentences or other modalities; see ``kinelet corpus annotate``.
         config: How.
-        progress: Told how many directions are done.
+        progress: Told how many percent are done.
 
     Raises:
         SeenSubjectError: if everybody in the corpus, or somebody asked for, was in pretraining.
@@ -121,7 +121,7 @@ def retrieval_results(
         windows: Of people that it was not pretrained on; see :func:`cut`.
         config: How.
         name: What to call the encoder.
-        progress: Told how many directions are done.
+        progress: Told how many percent are done.
 
     Raises:
         BadOptionError: if there is nothing to compare with.
@@ -141,10 +141,10 @@ def retrieval_results(
     notes = [*([note] if note else []), *(f"no head for the space of {m}" for m in missing)]
     out: list[RetrievalResult] = []
     for modality, head in known.items():
-        progress(len(out), modality)
+        progress(50 * len(out) // len(known), modality)
         sides = Sides.of(modality, motion[head], windows, pairing, config.same_sentence)
         out += both_ways(modality, sides, config.ks, name, notes)
-    progress(len(out))
+    progress(100)
     return out
 
 

@@ -17,13 +17,14 @@ METRIC = "macro_f1"
 
 
 def columns(curves: Mapping[str, Curve]) -> tuple[str, ...]:
-    """Headings: windows a class."""
-    return ("representation", *(str(n) for n in next(iter(curves.values()))))
+    """Headings: what was judged."""
+    return ("windows a class", *curves)
 
 
 def rows(curves: Mapping[str, Curve]) -> list[tuple[str, ...]]:
-    """Macro-F1, its standard deviation over draws, and its interval over people and draws."""
-    return [(name, *(_cell(result) for result in curve.values())) for name, curve in curves.items()]
+    """Macro-F1, its standard deviation over draws, and its interval over people and draws, by windows a class."""
+    every = [n for n in next(iter(curves.values())) if all(n in curve for curve in curves.values())]
+    return [(str(n), *(_cell(curve[n]) for curve in curves.values())) for n in every]
 
 
 def _cell(result: Result) -> str:
@@ -62,7 +63,8 @@ def section(curves: Mapping[str, Curve]) -> Section:
     )
     table = html.table(columns(curves), rows(curves))
     series = {name: [_bar(r.over_draws(METRIC)) for r in curve.values()] for name, curve in curves.items()}
-    picture = plots.intervals(columns(curves)[1:], series, "labelled windows a class", "macro-F1")
+    labels = [str(n) for n in next(iter(curves.values()))]
+    picture = plots.intervals(labels, series, "labelled windows a class", "macro-F1")
     return Section(
         "How far a few labels go",
         html.figure(picture, caption) + table + html.paragraph(" ".join(differences(curves))),

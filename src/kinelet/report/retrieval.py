@@ -9,29 +9,22 @@ from kinelet.evaluate.retrieval_result import RetrievalResult
 from kinelet.report import html
 from kinelet.report.html import Section
 
+COLUMNS = ("direction", "queries", "gallery", "right answers", "metric", "value", "random order")
 REMARKS = (
-    "in brackets the 95 % interval from resampling people, and after it the level of a random order",
-    "right answers: same sentence, or same recording and half of the time or more shared",
+    "in brackets the 95 % interval from resampling people",
+    "right answers: the same sentence, or the same recording and half of the time or more shared",
 )
 
 
-def columns(results: Sequence[RetrievalResult]) -> tuple[str, ...]:
-    """Headings of the table."""
-    return ("direction", "queries", "gallery", "right answers", *(name.upper() for name in results[0].values))
-
-
 def rows(results: Sequence[RetrievalResult]) -> list[tuple[str, ...]]:
-    """One row a direction."""
-    return [
-        (
-            r.direction,
-            str(r.queries),
-            str(r.gallery),
-            f"{r.relevant:.1f}",
-            *(f"{e.value:.3f} [{e.lo:.3f}, {e.hi:.3f}]; {r.random[k]:.3f}" for k, e in r.estimates.items()),
-        )
-        for r in results
-    ]
+    """One row for each direction and metric."""
+    out: list[tuple[str, ...]] = []
+    for r in results:
+        facts = (r.direction, str(r.queries), str(r.gallery), f"{r.relevant:.1f}")
+        for name, e in r.estimates.items():
+            out.append((*facts, name.upper(), f"{e.value:.3f} [{e.lo:.3f}, {e.hi:.3f}]", f"{r.random[name]:.3f}"))
+            facts = ("", "", "", "")
+    return out
 
 
 def section(results: Sequence[RetrievalResult]) -> Section:
@@ -40,7 +33,7 @@ def section(results: Sequence[RetrievalResult]) -> Section:
     told = f"{first.task}, {len(first.people)} people never seen. "
     remarks = [*REMARKS, *dict.fromkeys(n for r in results for n in r.notes)]
     text = html.paragraph(told + "; ".join(remarks) + ".")
-    return Section("Search both ways", html.table(columns(results), rows(results)) + text)
+    return Section("Search both ways", html.table(COLUMNS, rows(results)) + text)
 
 
 def load(place: Path) -> list[RetrievalResult]:
