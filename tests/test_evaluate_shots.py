@@ -104,6 +104,13 @@ def test_no_test_window_is_dropped() -> None:
     assert all(np.array_equal(r.row, np.arange(len(t))) for r in results.values())
 
 
+def test_a_last_batch_that_is_not_full_counts() -> None:
+    t = waves()
+    whole, pieces = (few_shot_curve(Stats(), t, folds(t, 3), shots=(5,), batch_size=b)[5] for b in (512, 7))
+    assert len(t) % 7
+    assert np.array_equal(whole.predicted, pieces.predicted)
+
+
 def test_the_head_of_every_encoder_starts_alike() -> None:
     """From zero: what is learnt then depends on the angles between vectors alone, not on their axes or width."""
     t = vectors(noise=2.0)
