@@ -4,12 +4,14 @@
     python benchmarks/primus_step.py --quick                  # tiny steps: do both sides agree?
     python benchmarks/primus_step.py --batch 62 --repeats 9 --json step.json
     python benchmarks/primus_step.py --profile "kinelet"
-    python benchmarks/primus_step.py --device cuda            # adds bf16
+    python benchmarks/primus_step.py --device cuda
 
 Windows come from a corpus with two modalities, by kinelet's own loader, for kinelet; the transcription is handed the
 same batches ready made. Before anything is timed, both must give the same neighbours, loss and gradient. Then
 contenders take turns of a few steps each; medians over turns are shown, and ratios are medians over rounds, so that
-what disturbs the machine for a while disturbs all. Adam's step is part of every step, and the queue is full.
+what disturbs the machine for a while disturbs all. kinelet's loop keeps memory that is freed for the next step, as in
+any run; the transcription has what torch and the system give it, and once the same as kinelet. Adam's step is part of
+every step, and the queue is full.
 """
 
 from __future__ import annotations
@@ -28,7 +30,6 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from kinelet.train.allocator import freed_memory_kept
 from primus_work import CONTENDERS, QUICK, Contender, Size, Work, agreement
 from relcon_step import cpu_name
 
@@ -109,13 +110,8 @@ def environment(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def chosen(args: argparse.Namespace) -> dict[str, Callable[[Work], Contender]]:
-    """Contenders that are timed: what needs a GPU only on one."""
-    cuda = args.device == "cuda"
-    return {
-        name: make
-        for name, make in CONTENDERS.items()
-        if (cuda or "bf16" not in name) and (not args.only or name == "naive" or name in args.only)
-    }
+    """Contenders that are timed."""
+    return {name: make for name, make in CONTENDERS.items() if not args.only or name == "naive" or name in args.only}
 
 
 def run(args: argparse.Namespace, folder: Path, console: Console) -> dict[str, Any]:
@@ -158,9 +154,9 @@ def arguments(given: list[str]) -> argparse.Namespace:
 
 
 def main(given: list[str]) -> None:
-    """Run the benchmark, both sides with memory that is freed kept for the next step."""
+    """Run the benchmark."""
     args = arguments(given)
-    with tempfile.TemporaryDirectory() as folder, freed_memory_kept():
+    with tempfile.TemporaryDirectory() as folder:
         if args.profile:
             torch.set_num_threads(args.threads)
             work = Work(Path(folder), Size(batch=(args.batch or [16])[0]), args.device)

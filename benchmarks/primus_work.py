@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from kinelet.methods.primus import Primus, PrimusConfig
 from kinelet.signal.recording import Recording
 from kinelet.signal.spec import SignalSpec, imu_spec
 from kinelet.towers.store import attach_vectors
+from kinelet.train.allocator import freed_memory_kept
 from kinelet.train.config import TrainConfig
 from kinelet.train.distributed import World
 from kinelet.train.loop import Loop
@@ -193,10 +195,14 @@ class Contender:
 
 
 class Naive(Contender):
-    """The transcription, with batches that were made before."""
+    """The transcription, with batches that were made before.
 
-    def __init__(self, work: Work, *, queue: bool = True, kept: int = 8) -> None:
+    With ``tuned``, memory that it frees is kept for its next step, as kinelet's own loop has it.
+    """
+
+    def __init__(self, work: Work, *, queue: bool = True, tuned: bool = False, kept: int = 8) -> None:
         super().__init__(work)
+        self.memory: Callable[[], AbstractContextManager[Any]] = freed_memory_kept if tuned else nullcontext
         self.model = work.transcription(queue=queue)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LR)
         self.rng = np.random.default_rng(0)
@@ -205,8 +211,9 @@ class Naive(Contender):
 
     def steps(self, count: int) -> float:
         """Take some steps."""
-        for step in range(self.done, self.done + count):
-            naive.step(self.model, self.optimizer, self.batches[step % len(self.batches)], self.rng)
+        with self.memory():
+            for step in range(self.done, self.done + count):
+                naive.step(self.model, self.optimizer, self.batches[step % len(self.batches)], self.rng)
         return 0.0
 
 
@@ -224,19 +231,21 @@ class Kinelet(Contender):
         """Take some steps, reading ahead as kinelet's trainer does; the first batch of a turn is not waited for."""
         batches = iterate_batches(self.work.sampler, first_step=self.done, steps=count, workers=1)
         waited = 0.0
-        while True:
-            begun = time.perf_counter()
-            batch = next(batches, None)
-            waited += time.perf_counter() - begun
-            if batch is None:
-                return waited
-            self.loop._step(batch[1])
+        with freed_memory_kept():
+            while True:
+                begun = time.perf_counter()
+                batch = next(batches, None)
+                waited += time.perf_counter() - begun
+                if batch is None:
+                    return waited
+                self.loop._step(batch[1])
 
 
 #: What is timed, by name; a name that goes on with ", no queue" is what queue costs are counted from.
 CONTENDERS: dict[str, Callable[[Work], Contender]] = {
     "naive": Naive,
     "naive, no queue": lambda w: Naive(w, queue=False),
+    "naive, memory kept": lambda w: Naive(w, tuned=True),
     "kinelet, published network": lambda w: Kinelet(w, w.method("channels")),
     "kinelet, published network, no queue": lambda w: Kinelet(w, w.method("channels", queue=False)),
     "kinelet": lambda w: Kinelet(w, w.method("time")),

@@ -11,7 +11,11 @@ from kinelet.train.config import TrainConfig
 
 
 def make_optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Build the optimiser; norms and biases (tensors with fewer than two dimensions) get no weight decay."""
+    """Build the optimiser; norms and biases (tensors with fewer than two dimensions) get no weight decay.
+
+    Adam is the fused one: torch's default goes over all weights once for each of its operations on a CPU, which takes
+    several times as long.
+    """
     named = [p for p in module.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in named if p.ndim >= 2], "weight_decay": config.weight_decay},
@@ -19,9 +23,9 @@ def make_optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimi
     ]
     groups = [g for g in groups if g["params"]]
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr)
+        return torch.optim.AdamW(groups, lr=config.lr, fused=True)
     if config.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=config.lr)
+        return torch.optim.Adam(groups, lr=config.lr, fused=True)
     return torch.optim.SGD(groups, lr=config.lr, momentum=0.9)
 
 
