@@ -11,7 +11,7 @@ from kinelet.encoders.base import Encoder
 from kinelet.encoders.headed import HeadedEncoder
 from kinelet.encoders.stacked_rnn import warn_cancelled
 from kinelet.functional.augment import Compose
-from kinelet.methods.base import Batch, Method, Modality, Output, sharded
+from kinelet.methods.base import Batch, Method, Modality, Output, Validation, sharded
 from kinelet.methods.primus_pairs import Rows, gather_rows
 from kinelet.methods.primus_plan import Imu2ClipConfig, PrimusConfig, SlipConfig, make_plan
 from kinelet.methods.primus_terms import MOTION, Encoded, Term, direct_terms, neighbour_terms
@@ -66,10 +66,23 @@ class Primus(Method):
         }
         return {"alignment": aligned, "temperatures": {k: float(t().detach()) for k, t in self.temperatures.items()}}
 
+    @classmethod
+    def validation(cls, config: PrimusConfig) -> Validation | None:
+        """The best weights are those that match windows of other people best, if people are to be set aside."""
+        if not config.validate_people:
+            return None
+        return Validation(config.validate_people, config.validate_every, config.validate_windows)
+
     @torch.no_grad()
     def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Loss of a batch; in evaluation mode the queue is searched and stays as it is."""
-        return self.forward({**batch, "generators": [generator]})["loss"]
+        """Loss of a batch by its direct terms; in evaluation mode the queue stays as it is.
+
+        Neighbours' terms count only where there are no others: they are 0 as long as the queue holds nobody's, and
+        grow while it fills, so that early weights would always be the best.
+        """
+        parts = self.forward({**batch, "generators": [generator]})["parts"]
+        direct = [t for t in self.plan.weights if not t.startswith("nn_")]
+        return torch.stack([self.plan.weights[t] * parts[f"loss_{t}"] for t in direct or self.plan.weights]).sum()
 
     def forward(self, batch: Batch) -> Output:
         """Loss of a batch.

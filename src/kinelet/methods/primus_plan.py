@@ -41,6 +41,9 @@ class PrimusConfig(MethodConfig):
         same_slot: What rows are that found the same neighbour.
         output: What the encoder puts out afterwards: ``backbone``, ``ss``, the name of a modality or of a head;
             ``None`` for the head of text, else of the first modality, else ``ss``.
+        validate_people: Share of the people set aside to choose the best weights; 0 keeps the last weights.
+        validate_every: Steps between two such scores.
+        validate_windows: Windows that are scored.
     """
 
     lam: float = Field(default=0.5, ge=0, le=1)
@@ -58,6 +61,9 @@ class PrimusConfig(MethodConfig):
     overlap: Role = "ignore"
     same_slot: Literal["positive", "ignore"] = "positive"
     output: str | None = None
+    validate_people: float = Field(default=0.0, ge=0, lt=1)
+    validate_every: int = Field(default=100, ge=1)
+    validate_windows: int = Field(default=256, ge=2)
 
     @field_validator("augmentations", mode="before")
     @classmethod

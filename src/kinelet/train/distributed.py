@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +84,17 @@ def connect(method: Method, rows: int, world: World) -> None:
     """Let a method see the rows of all processes, ``rows`` of each."""
     if world.size > 1:
         method.gather, method.rank_offset = gather, world.rank * rows
+
+
+@contextmanager
+def alone(method: Method) -> Iterator[None]:
+    """Let a method see nobody's rows but its own: for batches that every process has the whole of."""
+    before = method.gather, method.rank_offset
+    method.gather, method.rank_offset = lambda z: z, 0
+    try:
+        yield
+    finally:
+        method.gather, method.rank_offset = before
 
 
 def mean_over_ranks(values: dict[str, float], world: World) -> dict[str, float]:

@@ -19,6 +19,7 @@ from kinelet.methods.base import Method, MethodConfig
 from kinelet.methods.registry import get_method, method_info
 from kinelet.progress import Progress, silent
 from kinelet.train import distributed
+from kinelet.train.judging import judge_on, set_aside
 from kinelet.train.recipe import DataConfig, EncoderConfig, PretrainConfig
 from kinelet.train.run import Run, common_spec, require_even
 
@@ -72,6 +73,7 @@ def pretrain_windows(
 ) -> Encoder:
     """Like :func:`pretrain`, on windows chosen by the caller; window lengths may differ between views.
 
+    Where the method is told to choose the best weights, people are set aside to choose them on; they count as seen.
     Distances computed beforehand stay in ``cache``, if it is given: runs that differ in the loss alone share them.
     """
     _require_encoder(config.method)
@@ -83,13 +85,16 @@ def pretrain_windows(
     torch.manual_seed(config.train.seed)
     encoder = create_encoder(config.encoder.name, spec=spec, **config.encoder.options)
     run = Run(views, Path(out), _resolved(config, encoder, method_config), world, progress, cache)
+    rule = kind.validation(method_config)
+    fit, held = set_aside(views, rule, config.train, instead="method_options.validate_people=0")
     if kind.uses_pairs:
         from kinelet.train.pairing import Pairing
 
-        run.pairing = Pairing(views, config.modalities, seed=config.train.seed)
-    run.prepare(resume, kind.feed(method_config))
+        run.pairing = Pairing([*fit, *held], config.modalities, seed=config.train.seed)
+    judge = judge_on(held, rule, config.train.seed, run.pairing)
+    run.prepare(resume, kind.feed(method_config), fit)
     method, facts = _method(kind, encoder, method_config, run)
-    run.train(method, before=steps_before(run.config))
+    run.train(method, judge=judge, before=steps_before(run.config))
     trained = method.encoder.cpu().eval()
     trained.card = run.card() | facts | method.facts()
     trained.card["pretrain_subjects"] = sorted(
