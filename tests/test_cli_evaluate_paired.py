@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 
 from cli_tools import done, kinelet
+from corpus_tools import corpus_of, people, with_pairs
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.narrations import sentences_for_labels, write_narrations
+from kinelet.deploy.loading import load
+from kinelet.encoders.headed import HeadedEncoder
 from kinelet.encoders.io import save_encoder
+from kinelet.encoders.registry import create_encoder
 from kinelet.evaluate.result import Result
+from kinelet.signal.spec import imu_spec
 from kinelet.towers import registry
 from kinelet.towers.store import attach_text
+from kinelet.train.pretrain import pretrain
+from kinelet.train.recipes import recipe
 from words_tools import MEANING, aligned, town
 
 CURVE = ("--protocol", "primus-few-shot", "--folds", 2, "shots=[1,3,all]", "protocol_options.draws=2")
@@ -121,3 +128,69 @@ def test_people_known_to_the_run_are_not_searched_among(corpus: Path, tmp_path: 
     save_encoder(encoder, tmp_path / "knowing")
     answer = kinelet("evaluate", tmp_path / "knowing", "--corpus", corpus, "--protocol", "retrieval")
     assert "pretrained on 6 of the 6 people" in answer.complaint
+
+
+PROBE = ("--folds", 2, "--baselines", "random")
+OUTPUTS = ((), ("--output", "ss"), ("--output", "mm"), ("--output", "backbone"))
+
+
+def test_each_output_of_an_encoder_with_heads_can_be_judged(run: Path, corpus: Path) -> None:
+    """The saved one is ``ss``; results of one that is chosen lie apart."""
+    shown = {o: done("evaluate", run, "--corpus", corpus, *PROBE, *o, "--json").document for o in OUTPUTS}
+    truth = {tuple(r["truth"]) for document in shown.values() for r in document}
+    assert len(truth) == 1
+    names = [next(r["encoder"] for r in document) for document in shown.values()]
+    assert names == ["primus (toy)", "primus (toy, ss)", "primus (toy, mm)", "primus (toy, backbone)"]
+    places = {p.name for p in (run / "evaluation").glob("town-activity-linear_probe*")}
+    assert places == {f"town-activity-linear_probe{end}" for end in ("", "-ss", "-mm", "-backbone")}
+
+
+def test_the_output_chosen_is_what_the_learner_sees(run: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Widths of the untrained encoder too: it is the same network with the same output."""
+    widths: list[int] = []
+    embed = HeadedEncoder.embed
+    monkeypatch.setattr(
+        HeadedEncoder, "embed", lambda self, *a, **k: (widths.append(self.dim), embed(self, *a, **k))[1]
+    )
+    for output in ("mm", "backbone"):
+        done("evaluate", run, "--corpus", corpus, *PROBE, "--output", output)
+    done("evaluate", run, "--corpus", corpus, *CURVE, "--baselines", "random", "--output", "mm")
+    backbone = load(run, output="backbone").dim
+    assert set(widths[:2]) == {8} and set(widths[2:4]) == {backbone} and set(widths[4:]) == {8} and backbone != 8
+    assert (run / "evaluation" / "town-activity-primus-few-shot-mm" / "n-3" / "00-primus_toy_mm.json").exists()
+
+
+def test_an_output_that_is_not_there_is_told_with_those_there_are(run: Path, corpus: Path) -> None:
+    for protocol in ("linear_probe", "primus-few-shot"):
+        answer = kinelet("evaluate", run, "--corpus", corpus, "--protocol", protocol, "--output", "video")
+        assert "'video'" in answer.complaint and "backbone, ss, mm" in answer.complaint
+
+
+def test_an_encoder_without_heads_has_one_output(corpus: Path, tmp_path: Path) -> None:
+    plain = create_encoder("resnet1d_small", spec=imu_spec(50.0, window_s=2.0), widths=(8, 8))
+    save_encoder(plain, tmp_path / "plain")
+    answer = kinelet("evaluate", tmp_path / "plain", "--corpus", corpus, "--output", "mm")
+    assert "one output, not one named 'mm'" in answer.complaint
+
+
+@pytest.mark.parametrize(("protocol", "told"), [("zero-shot", "aligned with text"), ("retrieval", "was aligned with")])
+def test_words_go_with_the_head_that_was_aligned_with_them(
+    run: Path, corpus: Path, sentences: Path, protocol: str, told: str
+) -> None:
+    more = (f"sentences={sentences}",) if protocol == "zero-shot" else ()
+    answer = kinelet("evaluate", run, "--corpus", corpus, "--protocol", protocol, "--output", "mm", *more)
+    assert "--output" in answer.complaint and told in answer.complaint
+
+
+def test_encoders_pretrained_anew_are_judged_by_the_output_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = with_pairs(corpus_of(tmp_path / "own", *people(2, each=1, length=700)))
+    small = ["encoder.options.hidden=8", "data.window_s=2.5", "train.steps=1", "train.batch_size=4", "train.threads=1"]
+    pretrain(corpus, tmp_path / "run", recipe("primus", [*small, "train.device=cpu"]))
+    chosen: list[str] = []
+    embed = HeadedEncoder.embed
+    monkeypatch.setattr(
+        HeadedEncoder, "embed", lambda self, *a, **k: (chosen.append(self.output), embed(self, *a, **k))[1]
+    )
+    options = ("--refit", "--folds", 2, "--baselines", "none", "--output", "ss", "window_s=2.5")
+    shown = done("evaluate", tmp_path / "run", "--corpus", corpus.path, *options, "--json").document
+    assert chosen == ["ss", "ss"] and shown[0]["encoder"] == "primus (run, ss)"

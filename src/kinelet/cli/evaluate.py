@@ -33,10 +33,16 @@ def evaluate(
     refit: Annotated[
         bool, typer.Option("--refit", help="Pretrain anew for each split, on its training people alone.")
     ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", help="Of an encoder with heads: backbone, or a head such as ss or mm; default as saved."
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Judge a run on people it has never seen, with baselines on the same people beside it."""
-    from kinelet.cli import output
+    from kinelet.cli import output as show
     from kinelet.config import apply_overrides, load_yaml, validate
     from kinelet.corpus.corpus import Corpus
     from kinelet.errors import BadOptionError
@@ -49,6 +55,7 @@ def evaluate(
         raise BadOptionError("no corpus given", remedy="Add --corpus DIR with labelled recordings")
     chosen = None if baselines == BASELINES else [b for b in baselines.split(",") if b and b != "none"]
     common: dict[str, Any] = {"track": track, "split": split, "folds": folds, "hop_s": hop_s, "refit": refit}
+    common["output"] = output
     if protocol in ("gait", "retrieval", "primus-few-shot"):
         _elsewhere(protocol, run, corpus, {**common, "baselines": chosen}, overrides or (), json)
         return
@@ -69,11 +76,11 @@ def evaluate(
     with progress_bar("evaluate", total, unit=unit) as progress:
         results = judge(run, opened, config, progress=progress)
     if json:
-        output.as_json([r.to_dict() for r in results])
+        show.as_json([r.to_dict() for r in results])
         return
     metrics = list(results[0].estimates)
     rows = [(r.encoder, r.protocol, *(str(r.estimates[m]) for m in metrics)) for r in results]
-    output.table(f"{corpus}: {protocol}", ("representation", "learner", *(NAMES.get(m, m) for m in metrics)), rows)
+    show.table(f"{corpus}: {protocol}", ("representation", "learner", *(NAMES.get(m, m) for m in metrics)), rows)
     for line in differences(results):
         print(line)
     for line in context(config, opened, results[0]):
@@ -95,12 +102,13 @@ def _elsewhere(
         from kinelet.cli.gait import evaluate_gait
 
         not_there = {"--refit": given["refit"], "--track": given["track"] != "activity", "--split": split}
+        not_there["--output"] = given["output"] is not None
         wanted = {key: given[key] for key in ("folds", "hop_s", "baselines")}
         evaluate_gait(run, corpus, wanted, overrides, not_there=not_there, json=json)
         return
     from kinelet.cli.paired import evaluate_retrieval
 
     not_there = {"--refit": given["refit"], "--split": split, "--folds": given["folds"] is not None}
-    not_there |= {"--baselines": given["baselines"] is not None}
+    not_there |= {"--baselines": given["baselines"] is not None, "--output": given["output"] is not None}
     wanted = {key: given[key] for key in ("track", "hop_s")}
     evaluate_retrieval(run, corpus, wanted, overrides, not_there=not_there, json=json)

@@ -42,6 +42,8 @@ def evaluate_retrieval(
     refused = [option for option, used in not_there.items() if used]
     if refused:
         remedy = "Nobody's labels are learnt from, so there are no folds; people=[…] says whom to search among"
+        if refused == ["--output"]:
+            remedy = "Windows go through the head that was aligned with what is searched; modalities=[…] says which"
         raise BadOptionError(f"retrieval has no {', '.join(refused)}", where="options", remedy=remedy)
     named = {key: value for key, value in given.items() if value is not None}
     config = validate(RetrievalConfig, apply_overrides(named, overrides), where="options")

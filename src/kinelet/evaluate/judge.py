@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from kinelet.config import FrozenModel, dump_yaml, load_yaml, validate
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.splits import Split, kfold, leave_one_subject_out, official
 from kinelet.corpus.windows import Placement, Windows
-from kinelet.deploy.loading import load
+from kinelet.deploy.loading import load, select_output
 from kinelet.encoders.base import Encoder
 from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.evaluate.baselines import fresh_like, run_baseline
@@ -52,6 +52,7 @@ class JudgeConfig(FrozenModel):
         seed: Of the folds.
         baselines: Names of baselines to judge beside the run.
         refit: Pretrain anew for each split on its training people, as the run's ``config.yaml`` says.
+        output: Of an encoder with heads, which one's output is judged, or ``backbone``; ``None`` as it was saved.
     """
 
     protocol: str = "linear_probe"
@@ -68,6 +69,7 @@ class JudgeConfig(FrozenModel):
     seed: int = 0
     baselines: tuple[str, ...] = ("random", "hand_linear", "hand_boosting", "scratch")
     refit: bool = False
+    output: str | None = None
 
 
 def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Progress = silent) -> list[Result]:
@@ -87,16 +89,17 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
         BadOptionError: if corpus, run and options do not fit together.
     """
     folder = Path(run)
-    encoder = load(folder)
+    encoder = load(folder, output=config.output)
+    _require_free_output(config)
     config = settle(config, corpus)
     windows = cut_labelled(corpus, encoder, config)
     kind: Literal["classes", "values"] = "classes" if windows.classes else "values"
     task = Task.from_windows(windows, target=kind, name=corpus.path.name)
     splits = choose_splits(encoder, task, corpus, config)
     protocol = get_protocol(config.protocol, **config.protocol_options)
-    name = f"{encoder.card.get('method', 'encoder')} ({folder.name})"
+    name = title_of(encoder, folder, config)
     if config.refit:
-        pretrain = _refit(folder, windows, progress)
+        pretrain = _refit(folder, windows, config.output, progress)
         results = [evaluate_crossfit(protocol, pretrain, task, splits, name=name)]
     else:
         results = [evaluate(protocol, encoder, task, splits, name=name, progress=progress)]
@@ -104,11 +107,32 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
     same = None if protocol.name in ("linear_probe", "ridge") else protocol
     fresh = fresh_like(encoder)
     results += [run_baseline(b, task, splits, fresh=fresh, seed=config.seed, protocol=same) for b in config.baselines]
-    place = folder / "evaluation" / plain_name(f"{task.name}-{config.track}-{config.protocol}")
+    place = place_of(folder, task, config)
     save_results(place, results)
     folds = [{"name": s.name, "train": list(s.train), "test": list(s.test)} for s in splits]
     dump_yaml({"config": config.model_dump(mode="json"), "splits": folds}, place / SPLITS)
     return results
+
+
+def title_of(encoder: Encoder, folder: Path, config: JudgeConfig) -> str:
+    """What to call a run in reports."""
+    output = "" if config.output is None else f", {config.output}"
+    return f"{encoder.card.get('method', 'encoder')} ({folder.name}{output})"
+
+
+def place_of(folder: Path, task: Task, config: JudgeConfig) -> Path:
+    """Where results on a task go; those of an output that was chosen lie apart."""
+    parts = [task.name, config.track, config.protocol, *([config.output] if config.output else [])]
+    return folder / "evaluation" / plain_name("-".join(parts))
+
+
+def _require_free_output(config: JudgeConfig) -> None:
+    if config.output is not None and config.protocol == "zero-shot":
+        raise BadOptionError(
+            "zero-shot has no --output: windows go through the head that was aligned with text",
+            where="options",
+            remedy="Leave it out, or choose a protocol that learns from labels",
+        )
 
 
 def cut_labelled(corpus: Corpus, encoder: Encoder, config: JudgeConfig) -> Windows:
@@ -172,7 +196,7 @@ def _unseen(known: Sequence[str], task: Task) -> Split:
     return Split(tuple(known), tuple(new), name="unseen")
 
 
-def _refit(folder: Path, windows: Windows, progress: Progress) -> Any:
+def _refit(folder: Path, windows: Windows, output: str | None, progress: Progress) -> Callable[[Any], Encoder]:
     from kinelet.train.folds import fold_pretrainer
     from kinelet.train.pretrain import PretrainConfig
 
@@ -188,7 +212,8 @@ def _refit(folder: Path, windows: Windows, progress: Progress) -> Any:
     recipe = validate(PretrainConfig, load_yaml(source), where=str(source))
     data = recipe.data
     unlabelled = windows.corpus.windows(data.window_s, data.hop_s, channels=windows.spec.channels)
-    return fold_pretrainer([unlabelled], folder / "folds", recipe, progress=progress)
+    pretrain = fold_pretrainer([unlabelled], folder / "folds", recipe, progress=progress)
+    return pretrain if output is None else lambda split: select_output(pretrain(split), output)
 
 
 def save_results(folder: Path, results: Sequence[Result]) -> None:

@@ -18,7 +18,7 @@ from kinelet.evaluate.baselines import fresh_like, untrained
 from kinelet.evaluate.curve import SHOTS, Curve, few_shot_curve
 from kinelet.evaluate.features import hand_crafted
 from kinelet.evaluate.folds import SplitLike
-from kinelet.evaluate.judge import JudgeConfig, choose_splits, cut_labelled, plain_name, save_results
+from kinelet.evaluate.judge import JudgeConfig, choose_splits, cut_labelled, place_of, save_results, title_of
 from kinelet.evaluate.shots import PrimusFewShot, Shots
 from kinelet.evaluate.shots_trained import TrainedShots
 from kinelet.evaluate.task import Task
@@ -62,19 +62,19 @@ def judge_curve(
         BadOptionError: if corpus, run and options do not fit together.
     """
     folder = Path(run)
-    encoder = load(folder)
+    encoder = load(folder, output=config.output)
     _require_known(config)
     task = Task.from_windows(cut_labelled(corpus, encoder, config), name=corpus.path.name)
     splits = choose_splits(encoder, task, corpus, config)
     learner = validate(PrimusFewShot, config.protocol_options, where="protocol_options")
-    name = f"{encoder.card.get('method', 'encoder')} ({folder.name})"
+    name = title_of(encoder, folder, config)
     ask = partial(few_shot_curve, splits=splits, shots=config.shots)
     curves: dict[str, Curve] = {name: ask(encoder, task, protocol=learner, name=name, progress=progress)}
     for baseline in config.baselines:
         done = sum(len(c) for c in curves.values())
         title, curve = _baseline(baseline, encoder, task, splits, config, learner, partial(_after, progress, done))
         curves[title] = curve
-    place = folder / "evaluation" / plain_name(f"{task.name}-{config.track}-{config.protocol}")
+    place = place_of(folder, task, config)
     for old in place.glob("n-*/*.json"):
         old.unlink()
     for n in next(iter(curves.values())):
