@@ -16,7 +16,7 @@ from primus_arms import Arm
 
 SHOTS: tuple[Shots, ...] = (1, 5, 10, 25, 50, 100, 250, 500, "all")
 #: Supervised learning from scratch takes a training a draw: fewer numbers, fewer draws.
-SCRATCH_SHOTS: tuple[Shots, ...] = (1, 10, 50, 250, "all")
+SCRATCH_SHOTS: tuple[Shots, ...] = (1, 10, 50, "all")
 DRAWS = 5
 
 

@@ -168,8 +168,8 @@ def test_rows_of_every_term_are_counted() -> None:
     method(paired_batch(10, step=1))
     batch = without(without(paired_batch(10), "text", torch.arange(10) < 4), "video", torch.arange(10) >= 8)
     parts = {k[5:]: int(v) for k, v in method(batch)["parts"].items() if k.startswith("rows_")}
-    # Rows without video are searched by motion, which is good for motion alone.
-    assert parts == {"ss": 10, "text": 6, "video": 8, "nn_ss": 10, "nn_text": 4, "nn_video": 8}
+    # Rows without video are searched by their text, rows without either by motion, good for motion alone.
+    assert parts == {"ss": 10, "text": 6, "video": 8, "nn_ss": 10, "nn_text": 6, "nn_video": 8}
 
 
 # Several positives.

@@ -82,13 +82,16 @@ def held_vectors(batch: Any, z: Tensor, name: str) -> list[Tensor | None]:
     ]
 
 
+CHAINS = {"auto": ("video", "text")}
+
+
 def naive_neighbours(method: Primus, earlier: Any, batch: Any, search: str, exclude_s: float) -> dict[str, float]:
     """Losses of the neighbours' terms by loops, and how many rows take part in each."""
     z0, z1 = (method.encoder.outputs(b["x"])["ss"].detach() for b in (earlier, batch))
     slots = []
     for i, now in enumerate(moments(batch)):
-        own = held_vectors(batch, z1, search)[i]
-        name, query = (search, own) if own is not None else ("motion", z1[i])
+        asked = [(name, held_vectors(batch, z1, name)[i]) for name in CHAINS.get(search, (search,))]
+        name, query = next((a for a in asked if a[1] is not None), ("motion", z1[i]))
         slots.append(naive_slot(query, held_vectors(earlier, z0, name), now, moments(earlier), exclude_s))
     count = len(slots)
     twins, near = torch.zeros(2, count, count, dtype=torch.bool)
@@ -106,7 +109,9 @@ def naive_neighbours(method: Primus, earlier: Any, batch: Any, search: str, excl
         valid = [key is not None for key in keys]
         if name != "motion":
             valid = [
-                v and int(batch[f"item.{name}"][i]) >= 0 and int(batch[f"item.{search}"][i]) >= 0
+                v
+                and int(batch[f"item.{name}"][i]) >= 0
+                and any(int(batch[f"item.{asked}"][i]) >= 0 for asked in CHAINS.get(search, (search,)))
                 for i, v in enumerate(valid)
             ]
             for i in range(count):
@@ -122,7 +127,7 @@ def naive_neighbours(method: Primus, earlier: Any, batch: Any, search: str, excl
     return found
 
 
-@pytest.mark.parametrize("search", ["text", "video"])
+@pytest.mark.parametrize("search", ["text", "video", "auto"])
 @pytest.mark.parametrize("step", [0, 1, 2])
 def test_terms_of_neighbours_equal_the_loops(search: str, step: int) -> None:
     method = primus(**no_augmentation(search=search, exclude_s=4.0))

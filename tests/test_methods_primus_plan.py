@@ -44,18 +44,18 @@ def test_each_space_has_a_head() -> None:
 @pytest.mark.parametrize(
     ("modalities", "options", "want"),
     [
-        ((TEXT, VIDEO), {}, "video"),
-        ((VIDEO, SKELETON), {}, "video"),
-        ((TEXT,), {}, "text"),
-        ((TEXT, VIDEO), {"lam": 1}, "motion"),
-        ((), {"lam": 1}, "motion"),
-        ((TEXT, VIDEO), {"search": "text"}, "text"),
-        ((TEXT, VIDEO), {"search": "motion"}, "motion"),
+        ((TEXT, VIDEO), {}, ("video", "text")),
+        ((VIDEO, SKELETON), {}, ("video", "skeleton")),
+        ((TEXT,), {}, ("text",)),
+        ((TEXT, VIDEO), {"lam": 1}, ()),
+        ((), {"lam": 1}, ()),
+        ((TEXT, VIDEO), {"search": "text"}, ("text",)),
+        ((TEXT, VIDEO), {"search": "motion"}, ()),
         ((TEXT, VIDEO), {"w_nn": 0}, None),
     ],
 )
 def test_neighbours_are_sought_by_what_is_seen_else_said_else_by_motion(
-    modalities: tuple[Modality, ...], options: dict[str, Any], want: str | None
+    modalities: tuple[Modality, ...], options: dict[str, Any], want: tuple[str, ...] | None
 ) -> None:
     assert plan(*modalities, **options).search == want
 

@@ -125,16 +125,21 @@ class Primus(Method):
     @torch.no_grad()
     def _search(self, queue: NeighbourQueue, rows: Rows, encoded: Encoded) -> Tensor:
         """Slot of the neighbour of each of this process's rows ``(batch,)``, -1 for none."""
-        here, least, name = rows.here, self.config.min_fill, self.plan.search
+        here, least = rows.here, self.config.min_fill
         moment = rows.recording[here], rows.start_s[here], self.config.exclude_s
-        has = rows.has(name)[here] if name in rows.vectors else None
         slot = torch.full_like(rows.recording[here], -1)
-        if has is not None:
-            slot = queue.search(str(name), rows.vectors[str(name)][here], *moment, valid=has, min_fill=least)
-        motion = MOTION in queue.names and ("nn_ss" in self.plan.weights or self.config.borrow_targets)
-        if has is None or (motion and not bool(has.all())):
-            by_motion = queue.search(MOTION, encoded.own["ss"], *moment, min_fill=least)
-            slot = by_motion if has is None else torch.where(has, slot, by_motion)
+        left = torch.ones_like(slot, dtype=torch.bool)
+        for name in self.plan.search or ():
+            mine = left & rows.has(name)[here]
+            if bool(mine.any()):
+                found = queue.search(name, rows.vectors[name][here], *moment, min_fill=least)
+                slot = torch.where(mine, found, slot)
+            left = left & ~mine
+        motion = MOTION in queue.names and (
+            not self.plan.search or "nn_ss" in self.plan.weights or self.config.borrow_targets
+        )
+        if motion and bool(left.any()):
+            slot = torch.where(left, queue.search(MOTION, encoded.own["ss"], *moment, min_fill=least), slot)
         return slot
 
     def _enqueue(self, queue: NeighbourQueue, rows: Rows, encoded: Encoded) -> None:

@@ -33,8 +33,9 @@ class PrimusConfig(MethodConfig):
         min_fill: Neighbours count once the queue holds as many.
         exclude_s: A neighbour is no window of the same recording that starts within so many seconds; ``None``
             excludes nothing, as published.
-        search: What makes a neighbour similar: a modality, ``motion``, or ``auto`` for the first modality that is
-            not text, else text, else motion. Rows without it are searched by motion, for ``nn_ss`` alone.
+        search: What makes a neighbour similar: a modality, ``motion``, or ``auto``: each row by its first modality
+            that is not text, else by its text. Rows that have nothing to search by are searched by motion, for
+            ``nn_ss`` alone.
         borrow_targets: A row whose neighbour holds a modality is aligned with it even if it has none itself.
         same_item: What another row's key is that stands for an item of the own window, such as the same sentence.
         overlap: What rows are whose windows overlap in time.
@@ -93,7 +94,8 @@ class Plan:
         used: Modalities whose vectors are needed.
         heads: Width of each head.
         head_of: Head of each modality that is aligned with.
-        search: Modality in which neighbours are sought, ``motion``, or ``None`` without neighbours.
+        search: Modalities in which neighbours are sought, each row by the first that it has; none of them where it is
+            by motion, ``None`` without neighbours.
         output: What the encoder puts out.
     """
 
@@ -101,7 +103,7 @@ class Plan:
     used: tuple[Modality, ...]
     heads: dict[str, int]
     head_of: dict[str, str]
-    search: str | None
+    search: tuple[str, ...] | None
     output: str
 
 
@@ -118,7 +120,7 @@ def make_plan(config: PrimusConfig, modalities: Sequence[Modality], dim: int) ->
     heads = {"ss": dim} if {"ss", "nn_ss"} & weights.keys() else {}
     heads |= {head_of[m.name]: m.dim for m in aligned}
     search = _search(config, modalities, aligned, heads) if any(t.startswith("nn_") for t in weights) else None
-    used = tuple(m for m in modalities if m in aligned or m.name == search)
+    used = tuple(m for m in modalities if m in aligned or m.name in (search or ()))
     return Plan(weights, used, heads, head_of, search, _output(config.output, head_of, heads))
 
 
@@ -171,10 +173,9 @@ def slug(space: str) -> str:
 
 def _search(
     config: PrimusConfig, modalities: Sequence[Modality], aligned: Sequence[Modality], heads: dict[str, int]
-) -> str:
+) -> tuple[str, ...]:
     if config.search == "auto":
-        names = [m.name for m in aligned]
-        return next((n for n in names if n != "text"), names[0] if names else "motion")
+        return tuple(sorted((m.name for m in aligned), key=lambda name: name == "text"))
     choices = [*(["motion"] if "ss" in heads else []), *(m.name for m in modalities)]
     if config.search not in choices:
         raise BadOptionError(
@@ -182,7 +183,7 @@ def _search(
             where="search",
             remedy=f"Choose auto, {', '.join(choices)}" + ("" if "ss" in heads else " (motion needs lam > 0)"),
         )
-    return config.search
+    return () if config.search == "motion" else (config.search,)
 
 
 def _output(wanted: str | None, head_of: dict[str, str], heads: dict[str, int]) -> str:

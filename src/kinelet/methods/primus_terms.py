@@ -118,7 +118,8 @@ def neighbour_terms(
     overlap = overlapping(rows.recording, rows.start_s, length_s) | moments, config.overlap
     twins = slot[:, None] == slot[None, :], config.same_slot
     # A row that lacks what is searched by was searched by motion: good for motion alone.
-    trusted = found & rows.has(plan.search) if plan.search in rows.vectors else found
+    asked = [rows.has(name) for name in plan.search or ()]
+    trusted = found & torch.stack(asked).any(dim=0) if asked else found
     terms = {}
     if "nn_ss" in plan.weights:
         keys = queue.rows(MOTION, slot)
