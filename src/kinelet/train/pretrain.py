@@ -12,6 +12,7 @@ from kinelet.config import validate
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.windows import Windows
 from kinelet.encoders.base import Encoder
+from kinelet.encoders.headed import HeadedEncoder
 from kinelet.encoders.io import save_encoder
 from kinelet.encoders.registry import create_encoder
 from kinelet.errors import BadOptionError
@@ -152,6 +153,8 @@ def _resolved(config: PretrainConfig, encoder: Encoder, method: MethodConfig) ->
     named = config.encoder.model_copy(update={"options": dict(encoder.config)})
     full = config.model_copy(update={"encoder": named, "method_options": method.model_dump(mode="json")})
     kind = get_method(config.method)[0]
+    if not kind.uses_pairs:
+        _require_no_heads(encoder, config.method)
     if kind.uses_distance:
         return _with_distance(full)
     if config.modalities is not None and not kind.uses_pairs:
@@ -176,6 +179,16 @@ def _require_encoder(method: str) -> None:
         raise BadOptionError(
             f"method {method!r} leaves no encoder",
             remedy="Use kinelet.train.distance.train_distance, or kinelet pretrain on the command line",
+        )
+
+
+def _require_no_heads(encoder: Encoder, method: str) -> None:
+    """Heads that nothing trains would be saved as outputs to choose, and several processes would wait for them."""
+    if isinstance(encoder, HeadedEncoder) and len(encoder.heads):
+        raise BadOptionError(
+            f"method {method!r} trains no heads, and the encoder has {', '.join(encoder.heads)}",
+            where="encoder headed",
+            remedy=f"Name what is below them: encoder.name={encoder.base.name}; primus puts heads on it itself",
         )
 
 
