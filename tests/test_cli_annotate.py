@@ -194,7 +194,8 @@ def test_vectors_are_refused_over_others(corpus: Path, tmp_path: Path) -> None:
         ({"start_s": np.arange(4.0) + 500}, "lie outside"),
         ({"recording": np.arange(4)}, "not text"),
         ({"recording": np.array(["nobody"] * 4)}, "no recording 'nobody'"),
-        ({"recording": np.array(["nobody"] * 4, dtype=object)}, "not readable"),
+        ({"recording": np.array(["nobody"] * 4, dtype=object)}, "holds object"),
+        ({"vectors": np.zeros((0, 6)), "recording": np.zeros(0, dtype="U1"), "start_s": np.zeros(0)}, "claims shape"),
     ],
 )
 def test_wrong_arrays_are_one_line(corpus: Path, tmp_path: Path, changes: dict, told: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kinelet.arrays import load_npz
 from kinelet.corpus.clean import WEARER
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.narration_file import BadRowError, Names, misplaced, read_narrations, tell_late_starts
@@ -165,7 +165,8 @@ def annotate_vectors(
         replace: Whether to replace vectors of this name that were attached before.
 
     Raises:
-        BadFileError: if an array is missing or wrong, a vector is zero or not finite, or a recording is not there.
+        BadFileError: if an array is missing, wrong or claims more than the file can hold, a vector is zero or not
+            finite, or a recording is not there.
         BadOptionError: if there are vectors of that name already.
     """
     corpus = Corpus.open(path)
@@ -190,14 +191,7 @@ def annotate_vectors(
 
 def _load(npz: Path) -> dict[str, Any]:
     remedy = f"Write it with numpy.savez(FILE, {', '.join(f'{a}=…' for a in ARRAYS)}); recording as text"
-    try:
-        with np.load(npz, allow_pickle=False) as file:
-            missing = [a for a in ARRAYS if a not in file.files]
-            if missing:
-                raise BadFileError(f"no array {', '.join(missing)}", where=str(npz), remedy=remedy)
-            arrays = {a: file[a] for a in ARRAYS}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise BadFileError(f"not readable ({error})", where=str(npz), remedy=remedy) from None
+    arrays: dict[str, Any] = load_npz(npz, ARRAYS, remedy=remedy)
     n = len(arrays["vectors"]) if arrays["vectors"].ndim == 2 else -1
     for name in ARRAYS[1:]:
         shape = arrays[name].shape
