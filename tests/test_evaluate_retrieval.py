@@ -12,7 +12,7 @@ from corpus_tools import corpus_of, recording
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.narrations import Narration, sentences_for_labels, write_narrations
 from kinelet.encoders.headed import HeadedEncoder
-from kinelet.errors import BadFileError, BadOptionError
+from kinelet.errors import BadFileError, BadOptionError, SpecMismatchError
 from kinelet.evaluate.honesty import SeenSubjectError
 from kinelet.evaluate.ranking import retrieval, right_answers
 from kinelet.evaluate.relevance import overlaps, relevance
@@ -127,6 +127,14 @@ def test_an_encoder_in_other_units_gets_windows_in_its_units(told: Any) -> None:
     found = embed_outputs(metric, cut(corpus, metric, CONFIG), {"mm"})["mm"]
     scaled = encoder.select("mm").embed(windows.gather(np.arange(len(windows))) * np.float32(9.80665))
     assert np.allclose(found, scaled, atol=1e-4)
+
+
+def test_units_that_cannot_be_converted_are_refused(told: Any) -> None:
+    corpus, encoder = told
+    turning = encoder.select("mm")
+    turning.spec = encoder.spec.replace(units=("deg/s",) * 3)
+    with pytest.raises(SpecMismatchError, match="deg/s"):
+        cut(corpus, turning, CONFIG)
 
 
 def test_windows_that_share_half_their_time_are_right_answers_too(tmp_path: Path) -> None:
