@@ -46,6 +46,19 @@ def test_vectors_are_alike_if_only_rounding_tells_them_apart() -> None:
     assert alike(z).nonzero().tolist() == [[0, 0], [0, 3], [1, 1], [2, 2], [3, 0], [3, 3]]
 
 
+@pytest.mark.parametrize("kept", [torch.float32, torch.bfloat16])
+def test_vectors_are_alike_in_mixed_precision_too(kept: torch.dtype) -> None:
+    z = unit(torch.randn(6, 384, generator=torch.Generator().manual_seed(0))).to(kept)
+    if kept is torch.bfloat16:
+        z = (z.sign() * 2**-4).to(kept)[:, :256]  # of length 1 in these few bits too
+    z = torch.cat([z, z[:2]])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = alike(z)
+    same = torch.eye(8, dtype=torch.bool)
+    same[[0, 1, 6, 7], [6, 7, 0, 1]] = True
+    assert torch.equal(found, same)
+
+
 def test_codes_of_all_processes_are_joined_exactly() -> None:
     batch: Any = paired_batch(4, (TEXT,))
     batch["moment.recording"] = batch["moment.recording"] + 2**40
@@ -187,17 +200,29 @@ def test_evaluation_searches_the_queue_and_leaves_it_alone() -> None:
     assert torch.equal(*scores) and not scores[0].requires_grad
 
 
-def test_neighbours_with_the_same_words_are_no_negatives() -> None:
-    """In different slots: the queue tells them by their vectors."""
-    losses = []
+def losses_of_neighbours_with_the_same_words(autocast: bool = False) -> dict[str, float]:
+    """By role; the two with the same words are in different slots, so that the queue tells them by their vectors."""
+    losses = {}
     for role in ("positive", "ignore", "negative"):
         method = primus((TEXT,), **no_augmentation(same_item=role, weights={"ss": 0, "text": 0, "nn_ss": 0}))
         earlier: Any = paired_batch(4, (TEXT,), step=1)
         earlier["vectors.text"][1] = earlier["vectors.text"][0]
-        method(earlier)
-        queue = method.queue
-        assert queue is not None
-        queue.search = lambda *asked, **more: torch.arange(4)  # type: ignore[method-assign]
-        losses.append(float(method(paired_batch(4, (TEXT,)))["loss"].detach()))
-    # Equal keys: as positives their shares are even, which leaves the sum as it is; ignored, the loss is smaller.
-    assert losses[1] < losses[2] == pytest.approx(losses[0], rel=1e-5)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            method(earlier)
+            queue = method.queue
+            assert queue is not None
+            queue.search = lambda *asked, **more: torch.arange(4)  # type: ignore[method-assign]
+            losses[role] = float(method(paired_batch(4, (TEXT,)))["loss"].detach())
+    return losses
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_neighbours_with_the_same_words_can_be_ignored(autocast: bool) -> None:
+    losses = losses_of_neighbours_with_the_same_words(autocast)
+    assert losses["ignore"] < losses["negative"] - 1e-3
+
+
+def test_a_repeated_key_comes_to_the_same_as_a_positive_and_as_a_negative() -> None:
+    """The copies have equal shares of what the key gets, so that their sum, and its gradient, is the same either way."""
+    losses = losses_of_neighbours_with_the_same_words()
+    assert losses["positive"] == pytest.approx(losses["negative"], rel=1e-5)

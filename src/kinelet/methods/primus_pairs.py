@@ -9,6 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from kinelet.functional.precision import full, full_precision
+
 Role = Literal["positive", "ignore", "negative"]
 
 
@@ -104,7 +106,8 @@ def same_item(item: Tensor, items: Tensor) -> Tensor:
 
 def alike(vectors: Tensor) -> Tensor:
     """Which vectors ``(total, dim)`` of length 1 are the same but for rounding, boolean ``(total, total)``."""
-    return vectors @ vectors.T > 1 - 1e-5
+    with full_precision(vectors):  # in bfloat16 the similarity of a vector to itself is off by more than that
+        return full(vectors) @ full(vectors).T > 1 - 1e-5
 
 
 def relate(*parts: tuple[Tensor, Role]) -> Relation:
