@@ -38,6 +38,8 @@ class PrimusConfig(MethodConfig):
             ``nn_ss`` alone.
         borrow_targets: A row whose neighbour holds a modality is aligned with it even if it has none itself.
         same_item: What another row's key is that stands for an item of the own window, such as the same sentence.
+            For a key that is the same, positive and negative come to the same: its copies share out what the key
+            gets. They differ where a window carries several sentences, whose keys differ.
         overlap: What rows are whose windows overlap in time.
         same_slot: What rows are that found the same neighbour.
         output: What the encoder puts out afterwards: ``backbone``, ``ss``, the name of a modality or of a head;
