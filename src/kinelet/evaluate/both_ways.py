@@ -57,7 +57,7 @@ class Sides:
         shape = (len(having), len(item))
         links = sparse.coo_array((np.ones(len(column)), (np.nonzero(there)[0], column)), shape=shape)
         mine = windows.select(having)
-        right = relevance(mine, links, same_sentence=same_sentence)
+        right = relevance(mine, links, same_sentence=same_sentence & pairing.timed(modality, item))
         vectors = pairing.vectors(modality, item)
         return cls(mine, unit(motion[having]), vectors, right_answers(right, *shape), len(windows) - len(having))
 

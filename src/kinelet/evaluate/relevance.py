@@ -15,7 +15,7 @@ from kinelet.corpus.windows import Windows
 Ints = npt.NDArray[np.int64]
 
 
-def relevance(windows: Windows, links: Any, *, same_sentence: bool) -> Any:
+def relevance(windows: Windows, links: Any, *, same_sentence: npt.ArrayLike) -> Any:
     """Right answers ``(window, item)``.
 
     An item is a right answer for the window it belongs to, and for windows of the same recording that share half of
@@ -24,17 +24,20 @@ def relevance(windows: Windows, links: Any, *, same_sentence: bool) -> Any:
     Args:
         windows: The windows, all of one length.
         links: Sparse ``(window, item)``: which items belong to which windows.
-        same_sentence: Also those that belong to windows with the same cleaned sentence: of two clips of somebody who
-            jogs, nothing says which one a window of jogging is from.
+        same_sentence: Which items, ``(item,)`` or one answer for all, are right answers for every window that shares a
+            cleaned sentence with one of theirs too: of two clips of somebody who jogs, nothing says which one a window
+            of jogging is from. Not for items that are sentences themselves: what is said of a window is right for
+            it, and not what else was said of another window of which the same was said.
 
     Returns:
         Sparse boolean ``(window, item)``.
     """
     links = sparse.csr_array(links, dtype=np.int32)
     right = overlaps(windows) @ links
-    if same_sentence:
+    shared = np.broadcast_to(np.asarray(same_sentence, dtype=np.int32), (links.shape[1],))
+    if shared.any():
         said = sentences_of(windows)
-        right = right + said @ (said.T @ links)
+        right = right + said @ (said.T @ links.multiply(shared[None]))
     return sparse.csr_array(right > 0)
 
 

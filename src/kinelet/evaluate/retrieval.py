@@ -34,7 +34,8 @@ class RetrievalConfig(FrozenModel):
     Attributes:
         modalities: Which of the corpus's; ``None`` for all in a space that the encoder has a head for.
         people: Whom to judge on; ``None`` for everybody the encoder was not pretrained on.
-        same_sentence: Items of windows with the same sentence are right answers too.
+        same_sentence: Items with a place in a recording (clips) of windows with the same sentence are right answers
+            too; what sentences are right for a window does not depend on it.
         window_s: Window length in seconds; ``None`` for the encoder's own.
         hop_s: Hop in seconds; ``None`` for windows that do not overlap.
         placement: How windows are laid; see :meth:`kinelet.corpus.corpus.Corpus.windows`.

@@ -82,6 +82,10 @@ class Table:
         self._stores.append(store)
         return number
 
+    def timed(self, item: Ints) -> npt.NDArray[np.bool_]:
+        """Which items have a place in a recording, rather than being a sentence, shape ``(len(item),)``."""
+        return np.array([store.meta.timed for store in self._stores])[self._owner[item]]
+
     def gather(self, item: Ints) -> npt.NDArray[np.float32]:
         """Vectors of items, of length 1; zeros where the number is -1, shape ``(len(item), dim)``."""
         out = np.zeros((len(item), self._stores[0].meta.dim), dtype=np.float32)

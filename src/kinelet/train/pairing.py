@@ -104,6 +104,10 @@ class Pairing:
         """Items of a modality of some windows, filled up with -1, shape ``(len(index), K)``."""
         return self._links[name][self._number[id(view)]].padded(index, self._width[name])
 
+    def timed(self, name: str, item: Ints) -> npt.NDArray[np.bool_]:
+        """Which items have a place in a recording, rather than being a sentence, shape ``(len(item),)``."""
+        return self._tables[name].timed(item)
+
     def vectors(self, name: str, item: Ints) -> npt.NDArray[np.float32]:
         """Vectors of items ``(len(item), dim)``."""
         return self._tables[name].gather(item)
