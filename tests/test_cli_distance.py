@@ -121,6 +121,18 @@ def test_plain_distances_without_offset(corpus: Path, name: str) -> None:
     assert done("distance", "report", *arguments, "--json").document["offset_share"] == 0
 
 
+def test_a_track_that_is_not_there_is_one_line_with_those_that_are(corpus: Path) -> None:
+    told = kinelet("distance", "report", "euclid", "--corpus", corpus, *SMALL, "--track", "nosuch").complaint
+    assert "nothing is annotated on the track 'nosuch'" in told and told.endswith("Tracks here: activity")
+
+
+def test_without_labels_there_is_a_report_unless_a_track_is_asked_for(tmp_path: Path) -> None:
+    corpus_of(tmp_path / "bare", *(recording(f"r{i}", f"P{i}", 1500, i) for i in range(2)))
+    arguments = ("distance", "report", "euclid", "--corpus", tmp_path / "bare", *SMALL)
+    assert done(*arguments, "--json").document["labels"] is None
+    assert "has no labels" in kinelet(*arguments, "--track", "activity").complaint
+
+
 def test_an_option_of_no_distance_is_one_line(corpus: Path) -> None:
     assert "bandd" in kinelet("distance", "report", "dtw", "bandd=1", "--corpus", corpus).complaint
 

@@ -26,7 +26,9 @@ def report(
     window_s: Annotated[
         float | None, typer.Option(min=1e-3, help="Window in seconds; default that of the distance, else 2.56.")
     ] = None,
-    track: Annotated[str, typer.Option(help="Annotations that labels come from.")] = "activity",
+    track: Annotated[
+        str | None, typer.Option(help="Annotations that labels come from; default activity, if there are any.")
+    ] = None,
     anchors: Annotated[int, typer.Option(min=1, help="Windows to rank for.")] = 24,
     candidates: Annotated[int, typer.Option(min=5, help="Windows to rank.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,

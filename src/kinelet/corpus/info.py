@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kinelet.errors import BadOptionError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -163,3 +165,18 @@ def _quality(rows: Iterable[RecordingInfo]) -> dict[str, tuple[float, float, flo
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def require_track(corpus: Corpus, track: str) -> None:
+    """Raise if nothing is annotated on a track that was asked for.
+
+    Raises:
+        BadOptionError: naming the tracks that there are.
+    """
+    there = sorted(set(corpus.annotations["track"].to_pylist()))
+    if track not in there:
+        raise BadOptionError(
+            f"nothing is annotated on the track {track!r}",
+            where=str(corpus.path),
+            remedy=f"Tracks here: {', '.join(there)}" if there else "The corpus has no labels; add them to its source",
+        )

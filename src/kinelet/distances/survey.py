@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.info import require_track
 from kinelet.corpus.windows import Windows
 from kinelet.distances.base import Distance, find_distance, open_distance
 from kinelet.distances.diagnose import diagnose, in_turn, passes
@@ -23,6 +24,7 @@ from kinelet.signal.spec import ACC
 WINDOW_S = 2.56
 """Length for distances that have none of their own; that of Xu et al. 2024, arXiv 2411.18822."""
 MOST_DRAWN_FROM = 200_000
+TRACK = "activity"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,7 @@ def survey(
     corpus: Corpus,
     *,
     window_s: float | None = None,
-    track: str = "activity",
+    track: str | None = None,
     anchors: int = 24,
     candidates: int = 200,
     seed: int = 0,
@@ -70,7 +72,7 @@ def survey(
         distance: ``euclid``, ``dtw``, or a folder that holds a distance or a run.
         corpus: Where windows come from.
         window_s: Length in seconds; ``None``: what the distance expects, else 2.56.
-        track: Annotations that labels come from.
+        track: Annotations that labels come from; ``None``: ``activity``, if there are any.
         anchors: Windows to rank for.
         candidates: Windows to rank.
         seed: Seed of the draw.
@@ -81,8 +83,11 @@ def survey(
     Raises:
         SpecMismatchError: if rate, unit, channels or length of windows are not what the distance expects.
         BadFileError: if there is no such distance.
+        BadOptionError: if nothing is annotated on a track that was asked for.
     """
-    windows, opened = _open(distance, corpus, window_s, track, options or {})
+    if track is not None:
+        require_track(corpus, track)
+    windows, opened = _open(distance, corpus, window_s, track or TRACK, options or {})
     chosen = _choose(windows, anchors + candidates, seed)
     part = windows.select(chosen)
     x = part.gather(np.arange(len(part)))

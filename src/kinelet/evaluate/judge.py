@@ -12,6 +12,7 @@ from pydantic import Field
 
 from kinelet.config import FrozenModel, dump_yaml, load_yaml, validate
 from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.info import require_track
 from kinelet.corpus.splits import Split, kfold, leave_one_subject_out, official
 from kinelet.corpus.windows import Placement, Windows
 from kinelet.deploy.loading import load, select_output
@@ -137,7 +138,7 @@ def _require_free_output(config: JudgeConfig) -> None:
 
 def cut_labelled(corpus: Corpus, encoder: Encoder, config: JudgeConfig) -> Windows:
     """Labelled windows as the options say, in the encoder's rate and channels."""
-    _require_track(corpus, config.track)
+    require_track(corpus, config.track)
     part = corpus.select(site=config.site) if config.site else corpus
     windows = part.windows(
         config.window_s or encoder.spec.window_s or 5.0,
@@ -155,16 +156,6 @@ def cut_labelled(corpus: Corpus, encoder: Encoder, config: JudgeConfig) -> Windo
             remedy=f"Build it again with kinelet corpus build … --rate {encoder.spec.rate_hz:g}",
         )
     return windows
-
-
-def _require_track(corpus: Corpus, track: str) -> None:
-    there = sorted(set(corpus.annotations["track"].to_pylist()))
-    if track not in there:
-        raise BadOptionError(
-            f"nothing is annotated on the track {track!r}",
-            where=str(corpus.path),
-            remedy=f"Tracks here: {', '.join(there)}" if there else "The corpus has no labels; add them to its source",
-        )
 
 
 def choose_splits(encoder: Encoder, task: Task, corpus: Corpus, config: JudgeConfig) -> tuple[Split, ...]:
