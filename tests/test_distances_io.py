@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kinelet.distances.io import distance_hash, load_distance, save_distance
+from kinelet.encoders.io import save_encoder
+from kinelet.encoders.registry import create_encoder
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.files import sha256
 from kinelet.functional import motif_distance
@@ -131,3 +133,9 @@ def test_the_hash_follows_the_weights_and_not_the_card(saved: Path, tmp_path: Pa
         net.norm.scale[0] += 1
     other = save_distance(net, tmp_path / "other")
     assert distance_hash(same) == distance_hash(saved) != distance_hash(other)
+
+
+def test_an_encoder_is_no_distance_and_what_to_do_with_it_is_said(tmp_path: Path) -> None:
+    save_encoder(create_encoder("resnet1d_small", seed=0, widths=(8, 8)), tmp_path)
+    with pytest.raises(BadFileError, match=r"but of a kinelet encoder.*kinelet evaluate.*relcon.*euclid or dtw"):
+        load_distance(tmp_path)

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 import kinelet as kl
+from kinelet.distances.io import save_distance
 from kinelet.encoders.io import save_encoder
 from kinelet.encoders.registry import create_encoder
 from kinelet.errors import BadFileError
+from motif_formulas import network
 
 X = np.random.default_rng(0).normal(size=(3, 3, 60)).astype(np.float32)
 
@@ -66,6 +68,13 @@ def test_what_holds_no_model_is_named(make: str, tmp_path: Path) -> None:
 def test_another_tools_config_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(BadFileError, match="not the description of a kinelet encoder"):
+        kl.load(tmp_path)
+
+
+@pytest.mark.parametrize("within", [".", "model"])
+def test_a_distance_is_no_encoder_and_what_to_do_with_it_is_said(within: str, tmp_path: Path) -> None:
+    save_distance(network(width=8), tmp_path / within)
+    with pytest.raises(BadFileError, match=r"but of a kinelet distance.*kinelet distance report.*distance=FOLDER"):
         kl.load(tmp_path)
 
 

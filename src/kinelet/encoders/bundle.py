@@ -21,6 +21,13 @@ FORMAT_VERSION = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "card.md"
 MAX_CONFIG_BYTES = 4 << 20
 MAX_CHANNELS = 1024
+_GOOD_FOR = {
+    "kinelet-encoder": "An encoder goes to kinelet evaluate, embed or search; for a distance give the run that trained "
+    "it (of motif, or of relcon, which keeps its own in distance/), or euclid or dtw",
+    "kinelet-distance": "A distance goes to kinelet distance report, or to kinelet pretrain relcon as distance=FOLDER; "
+    "for an encoder give a run of kinelet pretrain with another method than motif",
+}
+"""What to do with a folder of each kind that was given for one of another."""
 
 
 class Described(FrozenModel):
@@ -80,7 +87,7 @@ def read_bundle(folder: Path, kind: type[File]) -> File:
     except (ValueError, RecursionError) as error:
         raise BadFileError(f"not JSON: {error}", where=str(path)) from None
     if not isinstance(data, dict) or data.get("format") != wanted:
-        raise BadFileError(f"not the description of a {wanted.replace('-', ' ')}", where=str(path))
+        raise _another_kind(data, wanted, path)
     version = data.get("version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise BadFileError(
@@ -95,6 +102,14 @@ def read_bundle(folder: Path, kind: type[File]) -> File:
     if len(described.spec.channels) > MAX_CHANNELS:
         raise BadFileError(f"{len(described.spec.channels)} channels, at most {MAX_CHANNELS}", where=str(path))
     return described
+
+
+def _another_kind(data: object, wanted: str, path: Path) -> BadFileError:
+    found = str(data.get("format")) if isinstance(data, dict) else ""
+    what = f"not the description of a {wanted.replace('-', ' ')}"
+    if found in _GOOD_FOR:
+        what += f" but of a {found.replace('-', ' ')}"
+    return BadFileError(what, where=str(path), remedy=_GOOD_FOR.get(found, "Give a folder written by kinelet"))
 
 
 def compare(weights: Path, outline: nn.Module, digest: str) -> None:
