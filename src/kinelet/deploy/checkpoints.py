@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from kinelet.errors import BadFileError
 
 MAX_BYTES = 4 << 30
 MAX_CLASSES = 1000
+_AGAIN = "Copy or download it again"
 
 
 class Unread:
@@ -64,18 +66,19 @@ def tensors_of(found: Mapping[str, Any], entry: str, path: str | Path) -> dict[s
     """The state dict under ``entry``, if every value is a tensor that the file really holds.
 
     Raises:
-        BadFileError: naming what is not, or if values are not finite.
+        BadFileError: naming what is not, what is damaged, or if values are not finite.
     """
     state = found[entry]
     if not isinstance(state, Mapping) or not state:
         raise BadFileError(f"{entry!r} is no state dict", where=str(path))
-    others = [shown(k) for k, v in state.items() if not isinstance(k, str) or not isinstance(v, Tensor)]
+    others = [shown(k) for k, v in state.items() if not isinstance(k, str) or not _plain(v)]
     if others:
         raise BadFileError(f"{entry!r} holds no tensor under {', '.join(others[:5])}", where=str(path))
     # A few bytes can be spread over a tensor of any size by strides; such a one is larger than the file.
     claimed = sum(v.numel() * v.element_size() for v in state.values())
     if claimed > Path(path).stat().st_size:
         raise BadFileError(f"{entry!r} claims {claimed} bytes, more than the file has", where=str(path))
+    _require_intact(state, path)
     broken = [shown(k) for k, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
     if broken:
         raise BadFileError(f"{', '.join(broken[:5])}: not all values are finite", where=str(path))
@@ -123,6 +126,32 @@ def _stand_ins(path: Path) -> list[Any]:
     return [type(name, (Unread,), {"__module__": module}) for module, _, name in parts]
 
 
+def _plain(value: object) -> bool:
+    """Whether it is a tensor of numbers one after the other in memory."""
+    return isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu"
+
+
+def _require_intact(state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Compare the bytes of tensors with the file's checksums: mapped ones were never compared with anything.
+
+    Those of other tensors are not even read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        there = {(e.file_size, e.CRC) for e in archive.infolist()}
+    damaged = [shown(k) for k, v in state.items() if _checksum(v) not in there]
+    if damaged:
+        raise BadFileError(
+            f"{', '.join(damaged[:5])}: damaged, the file's checksums are others", where=str(path), remedy=_AGAIN
+        )
+
+
+def _checksum(tensor: Tensor) -> tuple[int, int]:
+    """Bytes of the storage below a tensor, which is an entry of the file, and their CRC-32."""
+    storage = tensor.untyped_storage()
+    raw = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
+    return len(raw), zlib.crc32(memoryview(raw))
+
+
 def _require_sound(path: Path) -> None:
     if not path.is_file():
         raise BadFileError("no such file", where=str(path), remedy="Give a checkpoint file, for example .pkl or .pt")
@@ -132,16 +161,34 @@ def _require_sound(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
+            _require_stored(entries, path)
+            damaged = [e.filename for e in entries if "/data/" not in e.filename and not _sound(archive, e)]
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise BadFileError(
             f"not a checkpoint of PyTorch 1.6 or later ({_first_line(error)})",
             where=str(path),
             remedy="Load and save it once with a newer PyTorch",
         ) from None
-    # torch.save never compresses: a compressed entry could grow to any size when it is read.
+    if damaged:
+        raise BadFileError(f"{', '.join(map(shown, damaged[:3]))}: damaged", where=str(path), remedy=_AGAIN)
+
+
+def _require_stored(entries: Sequence[zipfile.ZipInfo], path: Path) -> None:
+    """torch.save never compresses: a compressed entry could grow to any size when it is read."""
     packed = sum(e.file_size for e in entries)
-    if packed > size or any(e.compress_type != zipfile.ZIP_STORED for e in entries):
+    if packed > path.stat().st_size or any(e.compress_type != zipfile.ZIP_STORED for e in entries):
         raise BadFileError("its entries are larger than the file: torch.save writes none such", where=str(path))
+
+
+def _sound(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    """Whether an entry has its checksum; PyTorch compares none."""
+    try:
+        with archive.open(entry) as stream:
+            while stream.read(1 << 20):
+                pass
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError):  # the last for flags that zip does not know
+        return False
+    return True
 
 
 def _first_line(error: Exception) -> str:
