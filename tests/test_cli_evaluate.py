@@ -131,3 +131,16 @@ def test_the_report_tells_the_evaluation(run: Path, corpus: Path) -> None:
     page = (run / "report.html").read_text()
     for words in ("on people never seen", "Person by person", "What is taken for what", "minus random encoder"):
         assert words in page
+
+
+def test_encoders_are_pretrained_anew_on_windows_like_the_run_s(tmp_path: Path) -> None:
+    recs = [r.replace(spec=r.spec.replace(site=site)) for site in ("wrist", "chest") for r in people(4, 1, 700)]
+    named = [r.replace(name=f"{r.name}-{r.spec.site}") for r in recs]
+    corpus = corpus_of(tmp_path / "two-sites", *named).path
+    laid = ("data.placement=stretch", "data.channels=[acc_z, acc_x]", "method_options.augmentations=any_signal")
+    done("pretrain", "simclr", "--corpus", corpus, "--out", tmp_path / "run", *TINY, *laid)
+    done("evaluate", tmp_path / "run", "--corpus", corpus, "--refit", "--folds", 2, "--baselines", "none", "site=wrist")
+    cards = [json.loads(p.read_text()) for p in (tmp_path / "run" / "folds").glob("*/model/config.json")]
+    # Two people a fold, each with two activities at either site, a window each.
+    assert [c["card"]["pretrain_windows"] for c in cards] == [8, 8]
+    assert all(c["spec"]["channels"] == ["acc_z", "acc_x"] for c in cards)

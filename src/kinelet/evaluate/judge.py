@@ -52,7 +52,8 @@ class JudgeConfig(FrozenModel):
         folds: Folds of ``kfold``.
         seed: Of the folds.
         baselines: Names of baselines to judge beside the run.
-        refit: Pretrain anew for each split on its training people, as the run's ``config.yaml`` says.
+        refit: Pretrain anew for each split on its training people, as the run's ``config.yaml`` says: on windows cut
+            as it says, from all of the corpus, whatever windows are judged.
         output: Of an encoder with heads, which one's output is judged, or ``backbone``; ``None`` as it was saved.
     """
 
@@ -100,7 +101,7 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
     protocol = get_protocol(config.protocol, **config.protocol_options)
     name = title_of(encoder, folder, config)
     if config.refit:
-        pretrain = _refit(folder, windows, config.output, progress)
+        pretrain = _refit(folder, corpus, encoder.spec.channels, config.output, progress)
         results = [evaluate_crossfit(protocol, pretrain, task, splits, name=name)]
     else:
         results = [evaluate(protocol, encoder, task, splits, name=name, progress=progress)]
@@ -187,9 +188,11 @@ def _unseen(known: Sequence[str], task: Task) -> Split:
     return Split(tuple(known), tuple(new), name="unseen")
 
 
-def _refit(folder: Path, windows: Windows, output: str | None, progress: Progress) -> Callable[[Any], Encoder]:
+def _refit(
+    folder: Path, corpus: Corpus, channels: tuple[str, ...], output: str | None, progress: Progress
+) -> Callable[[Any], Encoder]:
     from kinelet.train.folds import fold_pretrainer
-    from kinelet.train.pretrain import PretrainConfig
+    from kinelet.train.pretrain import PretrainConfig, training_views
 
     source = folder / "config.yaml"
     if not source.exists():
@@ -201,9 +204,9 @@ def _refit(folder: Path, windows: Windows, output: str | None, progress: Progres
             remedy="Pretrain with --hold-out and judge the people held out",
         )
     recipe = validate(PretrainConfig, load_yaml(source), where=str(source))
-    data = recipe.data
-    unlabelled = windows.corpus.windows(data.window_s, data.hop_s, channels=windows.spec.channels)
-    pretrain = fold_pretrainer([unlabelled], folder / "folds", recipe, progress=progress)
+    # The splits say who is trained on, so nobody is held out beside them.
+    views = training_views(corpus, recipe.data.model_copy(update={"channels": channels, "hold_out": ()}))
+    pretrain = fold_pretrainer(views, folder / "folds", recipe, progress=progress)
     return pretrain if output is None else lambda split: select_output(pretrain(split), output)
 
 
