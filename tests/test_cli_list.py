@@ -11,7 +11,7 @@ KINDS = {
     "encoders": kl.list_encoders,
     "methods": kl.list_methods,
     "datasets": kl.list_datasets,
-    "protocols": kl.list_protocols,
+    "protocols": lambda: (*kl.list_protocols(), "gait", "retrieval"),
     "readers": kl.list_readers,
 }
 
@@ -19,6 +19,11 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_names_are_those_of_the_library(kind: str) -> None:
     assert list(done("list", kind, "--json").document[kind]) == list(KINDS[kind]())
+
+
+def test_what_a_corpus_protocol_judges_is_told() -> None:
+    listed = done("list", "protocols", "--json").document["protocols"]
+    assert "(for bouts" in listed["gait"] and "(for modalities" in listed["retrieval"]
 
 
 def test_everything_is_listed_at_once() -> None:

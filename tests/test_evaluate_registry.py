@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from kinelet.errors import BadOptionError
-from kinelet.evaluate.registry import PROTOCOLS, get_protocol, list_protocols, protocol_info
+from kinelet.evaluate.registry import OF_A_CORPUS, PROTOCOLS, get_protocol, list_protocols, protocol_info
 
 
 @pytest.mark.parametrize("name", list_protocols())
@@ -28,6 +28,12 @@ def test_options_survive_plain_data(name: str) -> None:
 def test_an_unknown_protocol_is_named() -> None:
     with pytest.raises(BadOptionError, match="telepathy"):
         protocol_info("telepathy")
+
+
+@pytest.mark.parametrize("name", OF_A_CORPUS)
+def test_a_protocol_of_a_whole_corpus_says_how_it_is_used(name: str) -> None:
+    with pytest.raises(BadOptionError, match=f"kinelet evaluate --protocol {name}"):
+        get_protocol(name)
 
 
 def test_an_unknown_option_is_named() -> None:

@@ -17,10 +17,7 @@ def evaluate(
         list[str] | None, typer.Argument(help="Further options as key=value, for example purity=0.8.")
     ] = None,
     corpus: Annotated[Path | None, typer.Option(help="Corpus with labels.")] = None,
-    protocol: Annotated[
-        str,
-        typer.Option(help="See kinelet list protocols; also gait (of whole walks) and retrieval (search both ways)."),
-    ] = "linear_probe",
+    protocol: Annotated[str, typer.Option(help="See kinelet list protocols.")] = "linear_probe",
     track: Annotated[str, typer.Option(help="Annotations to predict.")] = "activity",
     split: Annotated[
         str | None, typer.Option(help="auto, kfold, loso, official or unseen; default auto or the benchmark's.")
@@ -48,6 +45,7 @@ def evaluate(
     from kinelet.errors import BadOptionError
     from kinelet.evaluate.judge import JudgeConfig, judge
     from kinelet.evaluate.presets import context, settle
+    from kinelet.evaluate.registry import OF_A_CORPUS
     from kinelet.progress import progress_bar
     from kinelet.report.evaluation import NAMES, differences
 
@@ -56,7 +54,7 @@ def evaluate(
     chosen = None if baselines == BASELINES else [b for b in baselines.split(",") if b and b != "none"]
     common: dict[str, Any] = {"track": track, "split": split, "folds": folds, "hop_s": hop_s, "refit": refit}
     common["output"] = output
-    if protocol in ("gait", "retrieval", "primus-few-shot"):
+    if protocol in (*OF_A_CORPUS, "primus-few-shot"):
         _elsewhere(protocol, run, corpus, {**common, "baselines": chosen}, overrides or (), json)
         return
     given = {**common, "protocol": protocol, "baselines": BASELINES.split(",") if chosen is None else chosen}

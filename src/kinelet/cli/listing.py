@@ -51,9 +51,9 @@ def _datasets() -> dict[str, str]:
 
 
 def _protocols() -> dict[str, str]:
-    from kinelet.evaluate.registry import PROTOCOLS
+    from kinelet.evaluate.registry import OF_A_CORPUS, PROTOCOLS
 
-    return {p.name: f"{p.title} (for {' and '.join(p.kinds)})" for p in PROTOCOLS.values()}
+    return {p.name: f"{p.title} (for {' and '.join(p.kinds)})" for p in PROTOCOLS.values()} | OF_A_CORPUS
 
 
 def _baselines() -> dict[str, str]:

@@ -133,6 +133,11 @@ _RECORDS = (
     ProtocolInfo("constant", "most frequent class or mean value of the training people", _BOTH, _constant),
 )
 PROTOCOLS: dict[str, ProtocolInfo] = {record.name: record for record in _RECORDS}
+OF_A_CORPUS = {
+    "gait": "numbers of whole walks against a reference (for bouts with foot events, steps or values)",
+    "retrieval": "search both ways between motion and what it is paired with (for modalities of a corpus)",
+}
+"""What ``kinelet evaluate --protocol`` takes as well: these cut a corpus themselves and learn no label of a window."""
 
 
 def list_protocols() -> tuple[str, ...]:
@@ -144,8 +149,13 @@ def protocol_info(name: str) -> ProtocolInfo:
     """Facts about a protocol.
 
     Raises:
-        BadOptionError: if there is no protocol of that name.
+        BadOptionError: if there is no protocol of that name, or it is one of :data:`OF_A_CORPUS`.
     """
+    if name in OF_A_CORPUS:
+        raise BadOptionError(
+            f"the protocol {name!r} judges a run on a corpus, not labelled windows",
+            remedy=f"Use kinelet evaluate --protocol {name}",
+        )
     if name not in PROTOCOLS:
         raise BadOptionError(f"no protocol is named {name!r}", remedy=f"Choose one of: {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
