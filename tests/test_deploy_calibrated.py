@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corpus_tools import corpus_of
-from kinelet.corpus import Corpus
+from corpus_tools import PLAIN, corpus_of
+from kinelet.corpus import Corpus, build
 from kinelet.corpus.labels import Intervals
+from kinelet.corpus.sources import MemorySource
+from kinelet.corpus.union import union
 from kinelet.deploy.calibrated import calibrate_labels, choose_people, truth_of
 from kinelet.deploy.timeline import Judged, Labeller, labeller
 from kinelet.errors import BadOptionError
@@ -46,6 +48,26 @@ def test_a_corpus_built_again_does_not_hide_its_people(corpus: Corpus, tmp_path:
 
 def test_a_recording_of_a_person_of_the_corpus_leaves_them_out(corpus: Corpus) -> None:
     assert choose_people(encoder_of(), corpus, {"P3"}).labelled == ("P3",)
+
+
+def public(folder: Path) -> Corpus:
+    """Four people of a public set."""
+    people = [walker(f"r{i}", f"P{i}", [("sit", 4.0)], seed=i) for i in range(4)]
+    build([MemorySource(rec, dataset="uci") for rec in people], folder, PLAIN)
+    return Corpus.open(folder)
+
+
+def test_a_recording_of_a_person_of_a_public_set_leaves_them_out(tmp_path: Path) -> None:
+    """People of a public set have no bare name, and a recording that is read from a file has no other."""
+    corpus = public(tmp_path / "c")
+    assert "P3" not in corpus.identities(["uci/P3"])
+    assert choose_people(encoder_of(), corpus, {"P3"}).labelled == ("uci/P3",)
+    own = corpus_of(tmp_path / "own", walker("x", "P9", [("sit", 4.0)]))
+    assert choose_people(encoder_of(), union([own, corpus]), {"P3"}).labelled == ("c:uci/P3",)
+
+
+def test_people_of_another_set_with_the_same_names_stay(tmp_path: Path) -> None:
+    assert not choose_people(encoder_of(), public(tmp_path / "c"), {"pamap2/P3", "P"}).labelled
 
 
 def test_labelling_everybody_leaves_nobody_to_calibrate_on(corpus: Corpus) -> None:

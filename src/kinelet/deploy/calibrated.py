@@ -60,7 +60,8 @@ def choose_people(encoder: Encoder, corpus: Corpus, labelled: Collection[str] = 
     Args:
         encoder: Its card lists the people it was pretrained on.
         corpus: With labels.
-        labelled: Names that the people to be labelled go by; see :meth:`kinelet.corpus.corpus.Corpus.identities`.
+        labelled: Names that the people to be labelled go by; see :meth:`kinelet.corpus.corpus.Corpus.identities`. A
+            name without a data set, as a recording gives it, is anybody's of that name.
 
     Raises:
         SeenSubjectError: if fewer than two people are left.
@@ -68,7 +69,7 @@ def choose_people(encoder: Encoder, corpus: Corpus, labelled: Collection[str] = 
     card, others = {str(entry) for entry in encoder.card.get(CARD_KEY, ())}, set(labelled)
     names = {s: corpus.identities([s]) for s in corpus.subjects}
     known = tuple(s for s in names if names[s] & card)
-    asked = tuple(s for s in names if names[s] & others and s not in known)
+    asked = tuple(s for s in names if _bare(s, names[s]) & others and s not in known)
     people = tuple(s for s in names if s not in known and s not in asked)
     if len(people) < 2:
         raise SeenSubjectError(
@@ -78,6 +79,12 @@ def choose_people(encoder: Encoder, corpus: Corpus, labelled: Collection[str] = 
             remedy="Calibrate on at least two other people: pretrain with --hold-out, or label fewer with --subject",
         )
     return Choice(people, known, asked, CARD_KEY in encoder.card)
+
+
+def _bare(subject: str, names: set[str]) -> set[str]:
+    """All names of a person, those without corpus or data set among them: a recording from a file has no other."""
+    parts = [name.split("/") for name in (subject, *names)]
+    return {"/".join(p[i:]) for p in parts for i in range(len(p))}
 
 
 def calibrate_labels(

@@ -149,7 +149,7 @@ def _checksum(tensor: Tensor) -> tuple[int, int]:
     """Bytes of the storage below a tensor, which is an entry of the file, and their CRC-32."""
     storage = tensor.untyped_storage()
     raw = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
-    return len(raw), zlib.crc32(memoryview(raw))
+    return len(raw), zlib.crc32(raw.data)
 
 
 def _require_sound(path: Path) -> None:
