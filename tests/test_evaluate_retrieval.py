@@ -182,6 +182,49 @@ def test_resampling_the_gallery_is_building_it_anew() -> None:
         assert {k: v[i] for k, v in fast.items()} == pytest.approx(slow)
 
 
+def judged_anew(seed: int, people: int = 20, classes: int = 20) -> RetrievalResult:
+    """Sentences asked of windows of people drawn anew, one window a class each, that say little about the class."""
+    r = np.random.default_rng(seed)
+    q = np.eye(classes, dtype=np.float32)
+    g = np.tile(q, (people, 1)) + r.normal(0, 1.3, (people * classes, classes))
+    g = (g / np.linalg.norm(g, axis=1, keepdims=True)).astype(np.float32)
+    right, person = np.tile(np.eye(classes, dtype=bool), people), np.repeat(np.arange(people), classes)
+    found = retrieval(q, g, right, (1, 5))
+    made = gallery_replicates(found, q, g, right_answers(right, *right.shape), person, people)
+    names = tuple(f"P{i}" for i in range(people))
+    return RetrievalResult("text -> motion", "x", "t", 20, 400, 1.0, names, "t", found.values, found.random, made)
+
+
+def test_an_interval_of_a_resampled_gallery_holds_its_estimate_and_mostly_the_truth() -> None:
+    results = [judged_anew(seed) for seed in range(60)]
+    for name in ("mrr", "r@1", "r@5"):
+        found = [r.estimates[name] for r in results]
+        assert all(e.lo < e.value < e.hi for e in found)
+        truth = np.mean([e.value for e in found])
+        assert np.mean([e.lo <= truth <= e.hi for e in found]) >= 0.8
+
+
+def test_a_difference_of_resampled_galleries_lies_about_its_estimate() -> None:
+    a, b = judged_anew(0), judged_anew(1)
+    gap = a.difference(b, "r@5")
+    assert gap.lo < gap.value < gap.hi
+    assert (gap.lo + gap.hi) / 2 == pytest.approx(gap.value, abs=(gap.hi - gap.lo) / 10)
+
+
+def test_an_interval_stays_among_possible_values() -> None:
+    values, n = {"r@1": 0.96}, ("A", "B", "C")
+    made = RetrievalResult("x -> motion", "x", "t", 1, 1, 1.0, n, "t", values, values, {"r@1": np.linspace(0.6, 1, 99)})
+    assert made.estimates["r@1"].hi == 1.0
+    assert made.estimates["r@1"].lo == pytest.approx(0.76, abs=0.01)
+
+
+def test_a_result_whose_resamples_are_all_undefined_has_no_interval() -> None:
+    values = {"r@1": 0.5}
+    none = {"r@1": np.full(9, np.nan)}
+    made = RetrievalResult("x -> motion", "x", "t", 1, 1, 1.0, ("A", "B"), "t", values, values, none)
+    assert np.isnan(made.estimates["r@1"].lo) and np.isnan(made.estimates["r@1"].hi)
+
+
 def test_resampling_queries_is_asking_them_anew() -> None:
     q, g, right, _ = drawn()
     person = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3])
