@@ -190,9 +190,19 @@ def test_options_that_do_not_fit_are_refused_before_any_pair(folder: Path, optio
         open_distance(folder, imu_spec(100.0), **options)
 
 
-def test_options_of_a_named_distance_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(BadOptionError, match="bnad"):
-        open_distance("dtw", imu_spec(50.0), bnad=0.2)
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("dtw", {"bnad": 0.2}, r"options of distance dtw: bnad: no such key\. Keys here: band, offset_free"),
+        ("euclid", {"band": 0.2}, r"options of distance euclid: band: no such key\. Keys here: offset_free"),
+        ("dtw", {"band": "wide"}, "options of distance dtw: band: .* number"),
+        ("dtw", {"band": 2}, "options of distance dtw: band: "),
+        ("euclid", {"offset_free": "perhaps"}, "options of distance euclid: offset_free: "),
+    ],
+)
+def test_options_of_a_named_distance_that_do_not_fit_are_refused(name: str, options: Any, told: str) -> None:
+    with pytest.raises(BadOptionError, match=f"^{told}"):
+        open_distance(name, imu_spec(50.0), **options)
 
 
 def test_the_identity_is_a_name_or_what_decides_the_values(folder: Path, tmp_path: Path) -> None:

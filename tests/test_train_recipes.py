@@ -33,6 +33,12 @@ def test_options_go_over_the_recipe() -> None:
     assert made.method_options == recipe("relcon").method_options
 
 
+def test_an_option_below_a_distance_that_is_a_name_says_how_both_are_written() -> None:
+    told = r"^distance\.options\.x=1: 'distance' holds a value, 'dtw', not keys\. Write distance\.use=dtw instead of"
+    with pytest.raises(BadOptionError, match=told):
+        recipe(None, ["distance=dtw", "distance.options.x=1"], method="simclr")
+
+
 def test_the_reference_keeps_the_published_settings() -> None:
     made = recipe("relcon_reference")
     options = validate(get_method("relcon")[1], made.method_options)

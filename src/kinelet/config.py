@@ -46,14 +46,22 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     return data
 
 
-def apply_overrides(config: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+def apply_overrides(
+    config: Mapping[str, Any], overrides: Iterable[str], *, short: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return ``config`` with ``key.sub=value`` overrides applied; values are read as YAML scalars or lists.
 
     >>> apply_overrides({"train": {"lr": 0.1}}, ["train.lr=0.2", "train.steps=10"])
     {'train': {'lr': 0.2, 'steps': 10}}
 
+    Args:
+        config: What is in force without them.
+        overrides: ``key=value``, later ones over earlier ones.
+        short: Keys whose plain value stands for one of their own keys, such as ``{"distance": "use"}``; only for what
+            is said about mistakes.
+
     Raises:
-        BadOptionError: if an override is not of the form ``key=value``.
+        BadOptionError: if an override is not of the form ``key=value``, or is of a key below one that holds a value.
     """
     import yaml
 
@@ -66,7 +74,7 @@ def apply_overrides(config: Mapping[str, Any], overrides: Iterable[str]) -> dict
             value = _number(yaml.safe_load(text))
         except yaml.YAMLError:
             raise BadOptionError(f"the value of {item!r} cannot be read", remedy="Quote it for the shell") from None
-        _set(out, key.split("."), value, item)
+        _set(out, key.split("."), value, item, short or {})
     return out
 
 
@@ -126,9 +134,16 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _set(config: dict[str, Any], path: list[str], value: Any, item: str) -> None:
-    for part in path[:-1]:
-        config = config.setdefault(part, {})
-        if not isinstance(config, dict):
-            raise BadOptionError(f"{item!r}: {part!r} holds a value, not keys")
+def _set(config: dict[str, Any], path: list[str], value: Any, item: str, short: Mapping[str, str]) -> None:
+    for depth, part in enumerate(path[:-1], 1):
+        inner = config.setdefault(part, {})
+        if not isinstance(inner, dict):
+            name = ".".join(path[:depth])
+            whole = f"{name}.{short[name]}={inner}" if name in short else f"{name}.KEY=VALUE for all that it is to hold"
+            raise BadOptionError(
+                f"{name!r} holds a value, {inner!r}, not keys",
+                where=item,
+                remedy=f"Write {whole} instead of {name}={inner}",
+            )
+        config = inner
     config[path[-1]] = value

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from kinelet.config import FrozenModel, validate
 from kinelet.distances.io import distance_hash, load_distance
 from kinelet.distances.network import MotifNetwork
 from kinelet.distances.simple import DTW, Euclid
@@ -15,7 +17,21 @@ from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.functional.motif import motif_distance
 from kinelet.signal.spec import SignalSpec
 
-NAMES = {"euclid": Euclid, "dtw": DTW}
+
+class EuclidOptions(FrozenModel):
+    """Options of :class:`~kinelet.distances.simple.Euclid`."""
+
+    offset_free: bool = False
+
+
+class DTWOptions(FrozenModel):
+    """Options of :class:`~kinelet.distances.simple.DTW`."""
+
+    band: float = Field(default=0.1, ge=0, le=1)
+    offset_free: bool = False
+
+
+NAMES: dict[str, tuple[type, type[FrozenModel]]] = {"euclid": (Euclid, EuclidOptions), "dtw": (DTW, DTWOptions)}
 
 
 class Distance(Protocol):
@@ -90,11 +106,9 @@ def open_distance(name: str | Path, spec: SignalSpec, **options: Any) -> Distanc
     """
     folder = find_distance(name)
     if folder is None:
-        try:
-            named: Distance = NAMES[str(name)](**options)
-            return named
-        except TypeError as error:
-            raise BadOptionError(f"distance {name}: {error}", where="distance options") from None
+        kind, allowed = NAMES[str(name)]
+        named: Distance = kind(**validate(allowed, options, where=f"options of distance {name}").model_dump())
+        return named
     net = load_distance(folder)
     net.spec.require(spec, where=f"distance {folder}")
     if net.spec.window_s and spec.window_s and net.spec.window_samples != spec.window_samples:

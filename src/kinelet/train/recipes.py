@@ -31,7 +31,8 @@ def recipe(name: str | Path | None, overrides: Iterable[str] = (), *, method: st
     """
     path = _path(name, method)
     told = [f"method={method}", *overrides] if method else list(overrides)
-    return validate(PretrainConfig, apply_overrides(_read(path), told), where=str(name or "options"))
+    given = apply_overrides(_read(path), told, short={"distance": "use"})
+    return validate(PretrainConfig, given, where=str(name or "options"))
 
 
 def title_of(name: str) -> str:
