@@ -33,8 +33,14 @@ def searched(encoder: Encoder, opened: Opened, fold: int, title: str) -> list[Re
 
 
 def mean_over_folds(parts: list[RetrievalResult]) -> RetrievalResult:
-    """Mean of a direction over folds; people of different folds are resampled apart, so replicates average too."""
+    """Mean of a direction over folds, whose replicates are means of one replicate of each fold.
+
+    Folds with as many people were resampled with the same weights, and any replicate of one fold may meet any of
+    another: each fold's are put in an order of its own, so that its people are drawn apart from those of other folds.
+    The order is the same for every encoder and metric, so encoders can still be subtracted.
+    """
     names = parts[0].values
+    orders = [np.random.default_rng([i, 1]).permutation(len(part.replicates["mrr"])) for i, part in enumerate(parts)]
     return replace(
         parts[0],
         people=tuple(sorted(p for part in parts for p in part.people)),
@@ -43,5 +49,8 @@ def mean_over_folds(parts: list[RetrievalResult]) -> RetrievalResult:
         gallery=round(float(np.mean([part.gallery for part in parts]))),
         values={k: float(np.mean([part.values[k] for part in parts])) for k in names},
         random={k: float(np.mean([part.random[k] for part in parts])) for k in parts[0].random},
-        replicates={k: np.mean([part.replicates[k] for part in parts], axis=0) for k in names},
+        replicates={
+            k: np.mean([part.replicates[k][order] for part, order in zip(parts, orders, strict=True)], axis=0)
+            for k in names
+        },
     )
