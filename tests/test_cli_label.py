@@ -45,6 +45,15 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
+def test_sentences_of_another_name_label_too(run: Path, corpus: Corpus, sentences: Path, tmp_path: Path) -> None:
+    encoder, _ = aligned()
+    text = encoder.card["alignment"].pop("text")
+    encoder.card["alignment"] |= {"captions": text, "notes": text}
+    other, more = save_encoder(encoder, tmp_path / "m"), ("--corpus", corpus.path, "--sentences", sentences, "--json")
+    found = done("label", other, *more, "--modality", "notes").document
+    assert found == done("label", run, *more).document
+
+
 def test_the_timeline_of_a_person_says_when_they_walked(
     run: Path, corpus: Corpus, sentences: Path, tmp_path: Path
 ) -> None:

@@ -56,6 +56,16 @@ def test_one_person_can_be_searched(run: Path, corpus: Corpus) -> None:
     assert {h["subject"] for h in found["hits"]} == {"P1", "P2"}
 
 
+def test_sentences_of_another_name_are_searched(run: Path, corpus: Corpus, tmp_path: Path) -> None:
+    encoder, _ = aligned()
+    text = encoder.card["alignment"].pop("text")
+    encoder.card["alignment"] |= {"captions": text, "notes": text}
+    asked = ("search", save_encoder(encoder, tmp_path / "m"), WALK, "--corpus", corpus.path, "--top", "2")
+    refused = kinelet(*asked)
+    assert refused.status == 2 and "--modality" in refused.err
+    assert done(*asked, "--modality", "captions").out == done(*("search", run, *asked[2:])).out
+
+
 def test_a_picture_is_drawn(run: Path, corpus: Corpus, tmp_path: Path) -> None:
     shown = done("search", run, WALK, "--corpus", corpus.path, "--top", "3", "--plot", tmp_path / "p.png").out
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"

@@ -76,6 +76,57 @@ def test_another_tower_is_refused(pair: tuple[HeadedEncoder, CallableTower], tow
         with_words(pair[0], tower)
 
 
+def renamed(*names: str, **more: Any) -> HeadedEncoder:
+    """The encoder, its sentences under other names than text, beside what else it was aligned with."""
+    encoder, _ = aligned()
+    text = encoder.card["alignment"]["text"]
+    encoder.card["alignment"] = {name: text for name in names} | more
+    return encoder
+
+
+SKELETON = {"head": "ss", "space": "joints", "dim": 4, "tower": "skeleton", "probe": ""}
+
+
+def test_sentences_of_another_name_are_found(known: Tower) -> None:
+    assert with_words(renamed("captions", skeleton=SKELETON)).encoder.dim == DIM
+
+
+def test_of_several_kinds_of_sentences_one_is_named(known: Tower) -> None:
+    encoder = renamed("captions", "notes", skeleton=SKELETON)
+    with pytest.raises(BadOptionError, match=r"several kinds of sentences.*--modality.*captions, notes"):
+        with_words(encoder)
+    assert with_words(encoder, modality="notes").tower is known
+
+
+def test_text_goes_before_other_names(known: Tower) -> None:
+    encoder = renamed("captions", "text")
+    encoder.card["alignment"]["captions"] = SKELETON
+    assert with_words(encoder).encoder.dim == DIM
+
+
+def test_an_unknown_modality_is_told_those_that_are_there() -> None:
+    with pytest.raises(BadOptionError, match=r"not aligned with 'sound'.*captions, skeleton"):
+        with_words(renamed("captions", skeleton=SKELETON), modality="sound")
+
+
+def test_an_encoder_aligned_without_words_is_told_what_with() -> None:
+    with pytest.raises(BadOptionError, match=r"without text, but with skeleton.*tower="):
+        with_words(renamed(skeleton=SKELETON))
+
+
+def test_a_tower_in_the_space_of_pictures_is_enough(pair: tuple[HeadedEncoder, CallableTower]) -> None:
+    """Modalities of one space share a head: who was aligned with pictures of a CLIP understands its words."""
+    pictures = {"head": "mm", "space": SPACE, "dim": DIM, "tower": "camera", "probe": ""}
+    assert with_words(renamed(video=pictures, skeleton=SKELETON), pair[1]).encoder.dim == DIM
+    minilm = {"head": "ss", "space": "other", "dim": 4, "tower": "minilm", "probe": "0 1"}
+    assert with_words(renamed(text=minilm, video=pictures), pair[1]).encoder.dim == DIM
+
+
+def test_a_tower_that_kinelet_does_not_know_is_asked_for() -> None:
+    with pytest.raises(BadOptionError, match=r"'toy-space'.*no tower is named 'toy'.*tower=.*register_tower"):
+        with_words(renamed("text"))
+
+
 @pytest.mark.parametrize("key", ["head", "space", "tower"])
 def test_a_damaged_card_is_named(key: str) -> None:
     encoder, tower = aligned()

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from kinelet.deploy.abstain import Calibration
     from kinelet.deploy.material import Material
-    from kinelet.deploy.timeline import Labeller
+    from kinelet.deploy.timeline import Confidence, Labeller
 
 
 def label(
@@ -44,6 +44,9 @@ def label(
     window_s: Annotated[
         float | None, typer.Option(min=1e-3, help="Seconds of a window; default the encoder's own.")
     ] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="Modality of the run that holds sentences; default text, or the only one.")
+    ] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps vectors for the next time.")] = None,
     card: Annotated[Path | None, typer.Option(help="YAML card that describes a table.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write the timeline: .csv or .json.")] = None,
@@ -65,7 +68,8 @@ def label(
     source = _material(recording, options, card, corpus, subject, site)
     told = gather_sentences(sentences or ())
     times: dict[str, Any] = {"step_s": step_s, "window_s": window_s, "smooth_s": smooth_s}
-    made = labeller(load(run), told, confidence="score" if confidence == "score" else "margin", **times)
+    kind: Confidence = "score" if confidence == "score" else "margin"
+    made = labeller(load(run), told, confidence=kind, modality=modality, **times)
     found = None
     if calibrate is not None:
         how = {"track": track, "aim": aim, "target": target, "site": site, "cache": cache}

@@ -25,6 +25,9 @@ def search(
         float | None, typer.Option(min=0, help="Dips up to this long do not part a stretch; default a window.")
     ] = None,
     track: Annotated[str, typer.Option(help="Annotations to tell beside the hits.")] = "activity",
+    modality: Annotated[
+        str | None, typer.Option(help="Modality of the run that holds sentences; default text, or the only one.")
+    ] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps vectors for the next search.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the hits to write (PNG).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -58,6 +61,7 @@ def search(
             site=site,
             merge_s=merge_s,
             track=track,
+            modality=modality,
             cache=cache,
             progress=progress,
         )

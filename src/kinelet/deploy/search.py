@@ -99,6 +99,7 @@ def search(
     extent: float = 0.5,
     track: str = "activity",
     tower: Tower | None = None,
+    modality: str | None = None,
     cache: str | Path | None = None,
     progress: Progress = silent,
 ) -> SearchResult:
@@ -121,6 +122,7 @@ def search(
         extent: Share of the peak's height above the median that a stretch keeps.
         track: Annotations that are told beside the hits.
         tower: Text tower, where it is one of your own.
+        modality: Name of the encoder's modality that holds sentences, where it is not clear.
         cache: Folder that keeps vectors for the next search.
         progress: Told how many windows are embedded.
 
@@ -128,7 +130,7 @@ def search(
         BadOptionError: if the encoder knows no text, an option makes no sense, or no recording fits.
     """
     if isinstance(query, str):
-        words = with_words(encoder, tower)
+        words = with_words(encoder, tower, modality=modality)
         encoder, wanted = words.encoder, words.vectors([query])[0]
     else:
         wanted = _vector(query, encoder.dim)

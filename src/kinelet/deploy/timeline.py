@@ -133,6 +133,7 @@ def labeller(
     smooth_s: float | None = None,
     confidence: Confidence = "margin",
     tower: Tower | None = None,
+    modality: str | None = None,
 ) -> Labeller:
     """Make sentences ready to label recordings.
 
@@ -144,6 +145,7 @@ def labeller(
         smooth_s: Scores are averaged over so long; default two windows.
         confidence: See :class:`Labeller`; with one class it is its score in any case.
         tower: Text tower, where it is one of your own.
+        modality: Name of the encoder's modality that holds sentences, where it is not clear.
 
     Raises:
         BadOptionError: if the encoder knows no text, no sentence is given, or times make no sense.
@@ -151,7 +153,7 @@ def labeller(
     told = sentences if isinstance(sentences, Mapping) else {s: (s,) for s in sentences}
     if not told:
         raise BadOptionError("no sentence given", where="label", remedy='Give words, such as "climbing stairs"')
-    words = with_words(encoder, tower)
+    words = with_words(encoder, tower, modality=modality)
     length_s = window_length(encoder, window_s)
     step, over = step_s or length_s / 2, 2 * length_s if smooth_s is None else smooth_s
     if not 0 < step <= length_s or over < 0:
@@ -176,6 +178,7 @@ def label_timeline(
     smooth_s: float | None = None,
     confidence: Confidence = "margin",
     tower: Tower | None = None,
+    modality: str | None = None,
 ) -> Timeline:
     """Label a recording with the sentences that fit best.
 
@@ -189,9 +192,10 @@ def label_timeline(
         smooth_s: Scores are averaged over so long.
         confidence: What the threshold is compared with.
         tower: Text tower, where it is one of your own.
+        modality: Name of the encoder's modality that holds sentences, where it is not clear.
     """
     chosen = {"step_s": step_s, "window_s": window_s, "smooth_s": smooth_s}
-    made = labeller(encoder, sentences, confidence=confidence, tower=tower, **chosen)
+    made = labeller(encoder, sentences, confidence=confidence, tower=tower, modality=modality, **chosen)
     vectors = embed(made.encoder, rec, step_s=made.step_s, window_s=made.window_s)
     return Timeline(rec.name, rec.subject, made.spans(made.judge(vectors), threshold), rec.start_unix_s)
 

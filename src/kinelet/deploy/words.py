@@ -14,7 +14,7 @@ from kinelet.deploy.loading import select_output
 from kinelet.encoders.base import Encoder
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.towers.base import Tower, check_probe, embed_items
-from kinelet.towers.registry import open_tower
+from kinelet.towers.registry import TOWERS, open_tower
 
 CARD_KEY = "alignment"
 TEXT = "text"
@@ -59,27 +59,25 @@ def unit(vectors: npt.NDArray[Any]) -> Vectors:
     return np.asarray(wide / np.maximum(np.linalg.norm(wide, axis=-1, keepdims=True), 1e-12), dtype=np.float32)
 
 
-def with_words(encoder: Encoder, tower: Tower | None = None, *, modality: str = TEXT) -> Words:
+def with_words(encoder: Encoder, tower: Tower | None = None, *, modality: str | None = None) -> Words:
     """Bring an encoder and the text tower that it was aligned with together.
 
     Args:
         encoder: Its card says which head and tower under ``alignment``.
         tower: The tower, where it is one of your own; by default it is opened by the name that the card gives.
-        modality: Which of the card's modalities holds the sentences.
+        modality: Which of the card's modalities holds the sentences. By default the one in the space of ``tower``,
+            else ``text``, else the only one with a tower that takes sentences.
 
     Raises:
-        BadOptionError: if the encoder was trained without text, or the tower is not the one that it was aligned with.
+        BadOptionError: if the encoder was trained without text, it is not clear which modality holds it, or the tower
+            is not the one that it was aligned with.
         BadFileError: if the card's entry is damaged.
     """
-    entry = encoder.card.get(CARD_KEY, {}).get(modality)
-    if entry is None:
-        raise BadOptionError(
-            "it was trained without text, so it cannot be asked in words",
-            where=f"encoder {encoder.name or type(encoder).__name__}",
-            remedy="Pretrain with kinelet pretrain primus on a corpus with sentences, see kinelet corpus annotate",
-        )
+    aligned = encoder.card.get(CARD_KEY) or {}
+    where = f"encoder {encoder.name or type(encoder).__name__}"
+    entry = aligned[_modality(aligned, tower, modality, where)]
     head, space, name = (_told(entry, key) for key in ("head", "space", "tower"))
-    opened = open_tower(name) if tower is None else tower
+    opened = _open(name, space) if tower is None else tower
     selected = select_output(encoder, head).eval()
     if opened.space_id != space or opened.dim != selected.dim:
         raise BadOptionError(
@@ -92,8 +90,59 @@ def with_words(encoder: Encoder, tower: Tower | None = None, *, modality: str = 
     return Words(selected, opened)
 
 
+def _modality(aligned: Mapping[str, Any], tower: Tower | None, wanted: str | None, where: str) -> str:
+    """The modality whose head sentences are compared with."""
+    if wanted is not None and wanted not in aligned:
+        there = f"one of: {', '.join(aligned)}" if aligned else "another encoder: this one was aligned with nothing"
+        raise BadOptionError(f"it was not aligned with {wanted!r}", where=where, remedy=f"Choose {there}")
+    if wanted is not None:
+        return wanted
+    if tower is not None:
+        # Modalities of one space share a head; what tells them apart is which tower made their vectors.
+        near = [m for m, e in aligned.items() if _of(e, "space") == tower.space_id]
+        if near:
+            return min(near, key=lambda m: (m != TEXT, _of(aligned[m], "tower") != tower.name))
+    if TEXT in aligned:
+        return TEXT
+    verbal = [m for m, e in aligned.items() if tower is None and _takes_text(str(_of(e, "tower")))]
+    if len(verbal) == 1:
+        return verbal[0]
+    if verbal:
+        remedy = f"Say which with --modality (modality=): {', '.join(verbal)}"
+        raise BadOptionError("it was aligned with several kinds of sentences", where=where, remedy=remedy)
+    there = f", but with {', '.join(aligned)}" if aligned else ""
+    raise BadOptionError(
+        f"it was trained without text{there}, so it cannot be asked in words",
+        where=where,
+        remedy="Pretrain with kinelet pretrain primus on a corpus with sentences, see kinelet corpus annotate"
+        + ("; or pass a text tower (tower=) of a space that it was aligned with" if aligned else ""),
+    )
+
+
+def _takes_text(name: str) -> bool:
+    """Whether the tower of that name is known and takes sentences."""
+    if name not in TOWERS:
+        return False
+    probes = open_tower(name).probes
+    return len(probes) > 0 and all(isinstance(p, str) for p in probes)
+
+
+def _open(name: str, space: str) -> Tower:
+    if name not in TOWERS:
+        raise BadOptionError(
+            f"it was aligned with a tower of the space {space!r}, and no tower is named {name!r} here",
+            remedy="Pass a text tower of that space from Python (tower=), or register it with "
+            "kinelet.towers.register_tower",
+        )
+    return open_tower(name)
+
+
+def _of(entry: Any, key: str) -> Any:
+    return entry.get(key) if isinstance(entry, Mapping) else None
+
+
 def _told(entry: Any, key: str) -> str:
-    value = entry.get(key) if isinstance(entry, Mapping) else None
+    value = _of(entry, key)
     if not isinstance(value, str) or not value:
         raise BadFileError(
             f"its card says nothing usable about the {key} of its text", where="model card", remedy="Pretrain again"
