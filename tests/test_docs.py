@@ -20,6 +20,7 @@ import yaml
 from kinelet.cli.app import app
 from kinelet.datasets.registry import list_datasets
 from kinelet.encoders.registry import create_encoder
+from kinelet.evaluate.metrics import METRICS
 from kinelet.functional import PRESETS
 from kinelet.methods.registry import MethodInfo
 from kinelet.readers.card import CsvCard, LabelCard, TableCard, TimeCard, load_card
@@ -156,6 +157,13 @@ def _is_module(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
+
+
+def test_tables_of_the_tutorial_show_every_metric_that_evaluate_prints() -> None:
+    tables = [b for b in blocks(DOCS / "tutorial.md", "console") if "$ kinelet evaluate" in b and "┃" in b]
+    heads = [" ".join(re.findall(r"[\w'-]+", table.partition("┡")[0])) for table in tables]
+    assert len(heads) == 2 and all("macro-F1" in h and "Cohen's kappa" in h for h in heads)
+    assert set(METRICS["classes"]) == {"macro_f1", "balanced_accuracy", "accuracy", "kappa"}
 
 
 def test_no_page_names_places_of_one_machine() -> None:
