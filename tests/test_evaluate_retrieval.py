@@ -111,6 +111,26 @@ def test_vectors_of_another_tower_are_refused(told: Any) -> None:
         retrieval_results(other, cut(corpus, other, CONFIG), CONFIG, name="x")
 
 
+@pytest.mark.parametrize(("tower", "by"), [("toy", 0.5), ("another", 0.5)])
+def test_a_tower_of_the_same_name_that_has_changed_is_refused(told: Any, tower: str, by: float) -> None:
+    corpus, encoder = told
+    other = encoder.select("mm")
+    entry = encoder.card["alignment"]["text"]
+    probe = " ".join(f"{float(v) + by:.3f}" for v in entry["probe"].split())
+    other.card = {"alignment": {"text": {**entry, "tower": tower, "probe": probe}}}
+    with pytest.raises(BadOptionError, match="whose probe items have other vectors"):
+        retrieval_results(other, cut(corpus, other, CONFIG), CONFIG, name="x")
+
+
+def test_a_tower_whose_last_digits_differ_is_the_same(told: Any) -> None:
+    corpus, encoder = told
+    other = encoder.select("mm")
+    entry = encoder.card["alignment"]["text"]
+    probe = " ".join(f"{float(v) + 0.005:.3f}" for v in entry["probe"].split())
+    other.card = {"alignment": {"text": {**entry, "tower": "renamed", "probe": probe}}}
+    assert retrieval_results(other, cut(corpus, other, CONFIG), CONFIG, name="x")
+
+
 def test_outputs_of_one_pass_are_those_of_each_head(told: Any) -> None:
     corpus, encoder = told
     windows = cut(corpus, encoder, CONFIG)

@@ -15,7 +15,7 @@ import kinelet
 from kinelet.errors import BadFileError, BadOptionError, MissingExtraError
 from kinelet.towers import list_towers, open_tower, register_tower
 from kinelet.towers import registry as towers
-from kinelet.towers.base import PROBES, CallableTower, check_probe, embed_items, normalised, probe_digest
+from kinelet.towers.base import PROBES, CallableTower, check_probe, embed_items, normalised, probe_digest, same_probe
 
 
 def letters(items: Sequence[str]) -> np.ndarray:
@@ -125,6 +125,14 @@ def test_another_tower_of_the_same_name_is_refused() -> None:
 def test_a_tower_of_another_width_is_refused() -> None:
     with pytest.raises(BadOptionError, match="other vectors"):
         check_probe(CallableTower(lambda items: letters(items)[:, :2], "toy", 2, "x"), probe_digest(TOY))
+
+
+@pytest.mark.parametrize(
+    ("kept", "same"),
+    [("0.1 0.2", True), ("0.11 0.19", True), ("", True), ("0.1 0.3", False), ("0.1", False), ("sha256", False)],
+)
+def test_what_is_kept_of_probe_items_is_compared_but_for_rounding(kept: str, same: bool) -> None:
+    assert same_probe("0.1 0.2", kept) is same
 
 
 def test_a_tower_without_probes_has_no_digest_and_fits_none() -> None:

@@ -25,6 +25,7 @@ from kinelet.evaluate.retrieval_result import RetrievalResult
 from kinelet.evaluate.task import FloatArray, unit_factors
 from kinelet.methods.base import Modality
 from kinelet.progress import Progress, silent
+from kinelet.towers.base import same_probe
 from kinelet.train.pairing import Pairing
 
 
@@ -157,10 +158,12 @@ def head_for(encoder: Encoder, modality: Modality) -> str | None:
     """
     entries: Mapping[str, Any] = encoder.card.get(CARD_KEY, {})
     for entry in (e for e in entries.values() if e["space"] == modality.space):
-        if entry["dim"] != modality.dim or (entry.get("probe") and modality.probe and entry["tower"] != modality.tower):
+        same = same_probe(str(entry.get("probe") or ""), modality.probe)
+        if entry["dim"] != modality.dim or not same:
             raise BadOptionError(
                 f"vectors of {modality.name!r} are {modality.dim} wide by {modality.tower!r}, the encoder was aligned "
-                f"with {entry['dim']} by {entry['tower']!r}",
+                f"with {entry['dim']} by {entry['tower']!r}"
+                + ("" if same else ", whose probe items have other vectors"),
                 where=f"space {modality.space!r}",
                 remedy="Attach them again with the tower of pretraining",
             )

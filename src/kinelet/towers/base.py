@@ -148,12 +148,26 @@ def embed_items(
 def probe_digest(tower: Tower) -> str:
     """A few coordinates of what the tower makes of its probes; empty for a tower without any.
 
-    Numbers, not a hash of them: another processor may change the last digits, and :func:`check_probe` lets it.
+    Numbers, not a hash of them: another processor may change the last digits, and :func:`same_probe` lets it.
     """
     if not len(tower.probes):
         return ""
     values = embed_items(tower, tower.probes)[:, :PROBE_VALUES].ravel()
     return " ".join(f"{v:.3f}" for v in values.tolist())
+
+
+def same_probe(a: str, b: str) -> bool:
+    """Whether two of :func:`probe_digest` are of one tower; an empty one, of a tower without probes, fits every other.
+
+    Those that are not numbers, as somebody may have given with vectors made elsewhere, are the same or not.
+    """
+    if not a or not b or a == b:
+        return True
+    try:
+        one, other = (np.array(text.split(), dtype=np.float64) for text in (a, b))
+    except ValueError:
+        return False
+    return one.shape == other.shape and float(np.abs(one - other).max(initial=0.0)) <= PROBE_TOLERANCE
 
 
 def check_probe(tower: Tower, probe: str) -> None:
@@ -162,10 +176,7 @@ def check_probe(tower: Tower, probe: str) -> None:
     Raises:
         BadOptionError: if its vectors are others.
     """
-    if not probe:
-        return
-    found, kept = (np.array(text.split(), dtype=np.float64) for text in (probe_digest(tower), probe))
-    if found.shape != kept.shape or float(np.abs(found - kept).max(initial=0.0)) > PROBE_TOLERANCE:
+    if probe and not (len(tower.probes) and same_probe(probe_digest(tower), probe)):
         raise BadOptionError(
             "makes other vectors of its probe items than the tower that the encoder was aligned with",
             where=f"tower {tower.name!r}",
