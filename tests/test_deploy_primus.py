@@ -18,10 +18,15 @@ import kinelet as kl
 from cli_tools import done, kinelet
 from corpus_tools import corpus_of, recording
 from kinelet.deploy.import_primus import theirs
+from kinelet.deploy.search import search
+from kinelet.deploy.words import with_words
 from kinelet.encoders.headed import HeadedEncoder
 from kinelet.errors import BadFileError, BadOptionError
+from kinelet.evaluate.retrieval import head_for
+from kinelet.methods.base import Modality
 from kinelet.signal.recording import Annotation, Recording
 from kinelet.signal.spec import imu_spec
+from kinelet.towers.base import CallableTower
 from primus_files import SHAPES, checkpoint, encoder_state, probe_windows, towers
 
 STATE = encoder_state()
@@ -237,6 +242,35 @@ def test_a_corpus_in_g_is_judged(file: Path, tmp_path: Path) -> None:
     more = ("--corpus", tmp_path / "c", "--folds", "2", "--baselines", "none", "--json")
     [found] = json.loads(done("evaluate", tmp_path / "m", *more).out)
     assert found["subjects"] == ["P0", "P1", "P2", "P3"]
+
+
+# --- words
+
+
+def clip4clip(**changes: Any) -> CallableTower:
+    """A text tower in the space of the multimodal head."""
+    facts = {"name": "my-clip4clip", "dim": 512, "space_id": "clip4clip", "probes": ()} | changes
+    return CallableTower(lambda items: np.eye(512)[[len(i) % facts["dim"] for i in items], : facts["dim"]], **facts)
+
+
+def test_a_tower_of_ones_own_searches(file: Path, tmp_path: Path) -> None:
+    kl.import_weights("primus", file, tmp_path / "m")
+    head = recording("r", "P1", 1000, spec=imu_spec(50.0, gyro=True, site="head"))
+    found = search(kl.load(tmp_path / "m", output="ss"), corpus_of(tmp_path / "c", head), "a dog", tower=clip4clip())
+    z = kl.load(tmp_path / "m").embed(probe_windows().astype(np.float32))
+    words = with_words(kl.load(tmp_path / "m", output="ss"), clip4clip())
+    np.testing.assert_array_equal(words.encoder.embed(probe_windows().astype(np.float32)), z)
+    assert found.windows == 7 and len(found)
+
+
+@pytest.mark.parametrize("tower", [clip4clip(space_id="another"), clip4clip(dim=384), None])
+def test_another_tower_or_none_is_refused(encoder: HeadedEncoder, tower: CallableTower | None) -> None:
+    with pytest.raises(BadOptionError, match="clip4clip"):
+        with_words(encoder, tower)
+
+
+def test_videos_of_its_space_can_be_retrieved(encoder: HeadedEncoder) -> None:
+    assert head_for(encoder, Modality("video", 512, "clip4clip", tower="precomputed")) == "mm"
 
 
 # --- refusals

@@ -80,7 +80,7 @@ def renamed(*names: str, **more: Any) -> HeadedEncoder:
     """The encoder, its sentences under other names than text, beside what else it was aligned with."""
     encoder, _ = aligned()
     text = encoder.card["alignment"]["text"]
-    encoder.card["alignment"] = {name: text for name in names} | more
+    encoder.card["alignment"] = dict.fromkeys(names, text) | more
     return encoder
 
 

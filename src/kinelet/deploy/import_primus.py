@@ -32,6 +32,9 @@ CONFIG: dict[str, Any] = {
     "heads": {"ss": 512, "mm": 512},
     "output": "mm",
 }
+#: Space and tower of what the multimodal head was trained towards; the file's own towers are not read.
+SPACE = "clip4clip"
+_ALIGNED = {"head": "mm", "space": SPACE, "dim": CONFIG["heads"]["mm"], "tower": SPACE, "probe": ""}
 _PARTS = {
     "base.norm_in": "backbone.0",
     "base.conv1": "backbone.1.net.0",
@@ -82,7 +85,9 @@ def import_primus(path: str | Path, **facts: object) -> Encoder:
         facts: Fields of :class:`PrimusFacts`.
 
     Returns:
-        A :class:`~kinelet.encoders.headed.HeadedEncoder` in evaluation mode with the multimodal head's output.
+        A :class:`~kinelet.encoders.headed.HeadedEncoder` in evaluation mode with the multimodal head's output. Its card
+        says that the head goes with text and video of the space ``clip4clip``: a tower of that space, which is yours
+        to bring, searches with it (:func:`kinelet.deploy.words.with_words`).
 
     Raises:
         BadFileError: if it has not exactly the encoder's tensors, naming them, or another digest than was asked for.
@@ -137,6 +142,7 @@ def _card(path: Path, facts: PrimusFacts) -> dict[str, Any]:
         "licence": facts.licence,
         "data": facts.data,
         "unit": "m/s^2 and rad/s (assumed)",
+        "alignment": {"text": dict(_ALIGNED), "video": dict(_ALIGNED)},
         "heads": "mm: aligned with 512-d text and video embeddings of a CLIP4Clip; ss: unimodal",
         "assumed": [*_ASSUMED, f"{facts.rate_hz:g} Hz", f"windows of {facts.window_s:g} s", f"site {facts.site}"],
     }
