@@ -112,6 +112,25 @@ def test_a_search_can_be_read_by_machines(run: Path, corpus: Path) -> None:
     assert set(shown[0]["values"]) == {"mrr", "r@1", "r@2"}
 
 
+@pytest.mark.parametrize("given", ["modalities=text", "modalities=text,", "modalities=[text]"])
+def test_a_modality_is_named_as_in_pretraining(run: Path, corpus: Path, given: str) -> None:
+    shown = done("evaluate", run, "--corpus", corpus, "--protocol", "retrieval", given, "ks=2", "--json").document
+    assert [r["direction"] for r in shown] == ["motion -> text", "text -> motion"]
+
+
+@pytest.mark.parametrize("given", ["ks=0", "ks=[1,-5]", "ks=[]"])
+def test_lists_of_no_length_are_refused(run: Path, corpus: Path, given: str) -> None:
+    complaint = kinelet("evaluate", run, "--corpus", corpus, "--protocol", "retrieval", given).complaint
+    assert "options: ks" in complaint and ("than or equal to 1" in complaint or "at least 1 item" in complaint)
+
+
+@pytest.mark.parametrize("given", ["shots=0", "shots=[5,-1]", "shots=some", "shots=[2.5]"])
+def test_a_number_of_shots_that_is_none_is_refused_in_words(run: Path, corpus: Path, given: str) -> None:
+    complaint = kinelet("evaluate", run, "--corpus", corpus, "--protocol", "primus-few-shot", given).complaint
+    assert "is neither a number of windows, 1 or more, nor all" in complaint
+    assert "constrained" not in complaint and "literal" not in complaint
+
+
 def test_the_page_tells_curves_and_searches(run: Path, corpus: Path) -> None:
     done("evaluate", run, "--corpus", corpus, "--protocol", "retrieval")
     done("evaluate", run, "--corpus", corpus, *CURVE, "--baselines", "random")

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinelet.config import MAX_YAML_BYTES, apply_overrides, dump_yaml, load_yaml, validate
+from kinelet.config import MAX_YAML_BYTES, FrozenModel, Names, apply_overrides, dump_yaml, load_yaml, validate
 from kinelet.errors import BadOptionError
 from kinelet.train.config import TrainConfig
 
@@ -49,6 +49,15 @@ def test_an_override_cannot_descend_into_a_value() -> None:
 def test_unknown_and_wrong_keys_are_named() -> None:
     with pytest.raises(BadOptionError, match=r"stepz.*lr|lr.*stepz"):
         validate(TrainConfig, {"stepz": 3, "lr": -1})
+
+
+class Lists(FrozenModel):
+    names: Names | None = None
+
+
+@pytest.mark.parametrize(("given", "read"), [("a, b", ("a", "b")), (["a, b"], ("a, b",)), ("a", ("a",)), (None, None)])
+def test_a_list_may_be_written_without_brackets(given: object, read: object) -> None:
+    assert validate(Lists, {"names": given}).names == read
 
 
 def test_a_batch_that_cannot_be_cut_is_refused() -> None:

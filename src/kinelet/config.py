@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from kinelet.errors import BadOptionError
 
@@ -20,6 +20,22 @@ class FrozenModel(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def listed(value: Any) -> Any:
+    """What people write for a list: a text names one thing, or several with commas between them; a number is one.
+
+    >>> listed("text, video"), listed(5), listed(["a, b"])
+    (['text', 'video'], [5], ['a, b'])
+    """
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",") if name.strip()]
+    return [value] if isinstance(value, int | float) else value
+
+
+Listed = BeforeValidator(listed)
+"""Lets a field that holds a tuple be written without brackets."""
+Names = Annotated[tuple[str, ...], Listed]
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
@@ -94,7 +110,8 @@ def validate(model: type[Model], data: Mapping[str, Any], *, where: str = "confi
 
 def _fault(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"]) or "configuration"
-    return f"{name}: {'no such key' if error['type'] == 'extra_forbidden' else error['msg']}"
+    told = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {'no such key' if error['type'] == 'extra_forbidden' else told}"
 
 
 def _choices(model: type[BaseModel], path: tuple[int | str, ...]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from kinelet.config import validate
+from kinelet.config import Listed, validate
 from kinelet.corpus.corpus import Corpus
 from kinelet.deploy.loading import load
 from kinelet.encoders.base import Encoder
@@ -38,7 +38,7 @@ class CurveConfig(JudgeConfig):
     """
 
     protocol: str = PrimusFewShot.name
-    shots: tuple[Shots, ...] = Field(default=SHOTS, min_length=1)
+    shots: Annotated[tuple[Shots, ...], Listed] = Field(default=SHOTS, min_length=1)
     baselines: tuple[str, ...] = ("random", "hand_linear")
     scratch: dict[str, Any] = Field(default_factory=dict)
 

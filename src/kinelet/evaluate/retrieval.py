@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from pydantic import Field
 
-from kinelet.config import FrozenModel
+from kinelet.config import FrozenModel, Listed, Names
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.windows import Placement, Windows
 from kinelet.deploy.loading import load
@@ -33,7 +33,8 @@ class RetrievalConfig(FrozenModel):
     """How a run is searched with.
 
     Attributes:
-        modalities: Which of the corpus's; ``None`` for all in a space that the encoder has a head for.
+        modalities: Which of the corpus's, a list or a text with commas between names; ``None`` for all in a space that
+            the encoder has a head for.
         people: Whom to judge on; ``None`` for everybody the encoder was not pretrained on.
         same_sentence: Items with a place in a recording (clips) of windows with the same sentence are right answers
             too; what sentences are right for a window does not depend on it.
@@ -46,8 +47,8 @@ class RetrievalConfig(FrozenModel):
         ks: Lengths of the lists looked at.
     """
 
-    modalities: tuple[str, ...] | None = None
-    people: tuple[str, ...] | None = None
+    modalities: Names | None = None
+    people: Names | None = None
     same_sentence: bool = True
     window_s: float | None = Field(default=None, gt=0)
     hop_s: float | None = Field(default=None, gt=0)
@@ -55,7 +56,7 @@ class RetrievalConfig(FrozenModel):
     track: str = "activity"
     purity: float = Field(default=0.5, gt=0, le=1)
     site: str | None = None
-    ks: tuple[int, ...] = Field(default=KS, min_length=1)
+    ks: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Listed] = Field(default=KS, min_length=1)
 
 
 def judge_retrieval(

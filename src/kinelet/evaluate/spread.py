@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from kinelet.encoders.base import Encoder
 from kinelet.evaluate.few_shot import digest
@@ -14,7 +14,14 @@ from kinelet.evaluate.folds import Mask
 from kinelet.evaluate.protocol import Predictions, Protocol, Say
 from kinelet.evaluate.task import Codes, FloatArray, Task
 
-Shots = Annotated[int, Field(ge=1)] | Literal["all"]
+
+def _shots(value: Any) -> Any:
+    if value == "all" or (str(value).isdecimal() and int(value) >= 1):
+        return value
+    raise ValueError(f"{value!r} is neither a number of windows, 1 or more, nor all")
+
+
+Shots = Annotated[int | Literal["all"], BeforeValidator(_shots)]
 """Windows of each class, or all that the training people have."""
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from kinelet.config import FrozenModel
+from kinelet.config import FrozenModel, Names
 from kinelet.corpus.windows import Placement
 from kinelet.train.config import TrainConfig
 
@@ -89,12 +89,7 @@ class PretrainConfig(FrozenModel):
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     distance: DistanceConfig | None = None
-    modalities: tuple[str, ...] | None = None
-
-    @field_validator("modalities", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+    modalities: Names | None = None
 
     @field_validator("distance", mode="before")
     @classmethod
