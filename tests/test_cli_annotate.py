@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from cli_tools import done, kinelet, write_table
+from corpus_tools import corpus_of, recording
 from kinelet.corpus.build import build
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.narrations import NARRATIONS, narrations
 from kinelet.corpus.process import BuildConfig
+from kinelet.signal.recording import Annotation
 from kinelet.towers.base import CallableTower
 from kinelet.towers.registry import TOWERS, register_tower
 from kinelet.towers.store import open_store, store_folder
@@ -160,6 +162,20 @@ def test_both_kinds_at_once(corpus: Path, said: Path, tmp_path: Path) -> None:
 def test_the_word_for_the_wearer(corpus: Path, said: Path) -> None:
     annotate(corpus, "--narrations", said, "--wearer", "somebody")
     assert sorted(open_store(store_folder(corpus, "text")).keys) == ["somebody sits", "somebody talks"]
+
+
+def test_the_word_for_the_wearer_of_narrations_that_came_with_the_recordings(tmp_path: Path) -> None:
+    mark = Annotation(1.0, 1.0, label="C sits", track="narration/one")
+    corpus = corpus_of(tmp_path / "c", recording("a", annotations=(mark,))).path
+    for more in (("--wearer", "somebody"), ()):  # kept for the next time
+        assert annotate(corpus, *more).status == 0
+        assert list(open_store(store_folder(corpus, "text")).keys) == ["somebody sits"]
+        assert narrations(Corpus.open(corpus)).sentences == ("somebody sits",)
+
+
+def test_no_word_is_kept_where_there_are_no_sentences(corpus: Path) -> None:
+    assert "--narrations" in annotate(corpus, "--wearer", "somebody").complaint
+    assert not (corpus / NARRATIONS).exists()
 
 
 def test_a_corpus_without_sentences_says_what_to_give(corpus: Path) -> None:

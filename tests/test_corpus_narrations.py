@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from corpus_tools import PLAIN, corpus_of, recording, samples
 from kinelet.corpus import Corpus, build, kfold, union
 from kinelet.corpus.narration_file import read_narrations
+from kinelet.corpus.narration_table import keep_wearer
 from kinelet.corpus.narrations import (
     NARRATIONS,
     Narration,
@@ -106,6 +107,48 @@ def test_sentences_of_the_recordings_and_those_attached_are_one_table(corpus):
 def test_the_word_for_the_wearer_is_kept_with_the_sentences(corpus):
     write_narrations(corpus, [Narration("b", 1.0, 1.0, "C sits")], wearer="someone")
     assert "someone sits" in narrations(Corpus.open(corpus.path)).text
+
+
+def test_the_word_for_the_wearer_is_for_sentences_on_the_recordings_own_tracks_too(corpus):
+    assert keep_wearer(corpus, "someone")
+    assert narrations(Corpus.open(corpus.path)).text == ["someone walks", "someone stops"]
+    assert not keep_wearer(corpus, "someone")
+
+
+def test_sentences_may_follow_the_word_for_the_wearer(corpus):
+    keep_wearer(corpus, "someone")
+    write_narrations(corpus, [Narration("b", 1.0, 1.0, "C sits")])
+    assert narrations(corpus).text == ["someone walks", "someone stops", "someone sits"]
+
+
+def test_another_word_for_the_wearer_replaces_no_sentence(corpus):
+    write_narrations(corpus, [Narration("b", 1.0, 1.0, "C sits")], wearer="someone")
+    with pytest.raises(BadOptionError, match=r"another word.*'someone'.*--replace"):
+        keep_wearer(corpus, "anyone")
+    keep_wearer(corpus, "anyone", replace=True)
+    assert narrations(corpus).text == ["anyone walks", "anyone stops", "anyone sits"]
+
+
+def test_the_word_stays_when_sentences_are_replaced(corpus):
+    write_narrations(corpus, [Narration("b", 1.0, 1.0, "C sits")], wearer="someone")
+    write_narrations(corpus, [Narration("b", 1.0, 1.0, "C runs")], replace=True)
+    assert narrations(corpus).text[-1] == "someone runs"
+
+
+def test_a_damaged_file_is_replaced_if_asked_for(corpus):
+    (corpus.path / NARRATIONS).write_bytes(b"PAR1 no more")
+    row = Narration("b", 1.0, 1.0, "C runs")
+    with pytest.raises(BadFileError, match="--replace"):
+        write_narrations(corpus, [row])
+    write_narrations(corpus, [row], replace=True)
+    assert narrations(corpus).text[-1] == "the person runs"
+
+
+def test_each_part_of_a_union_has_its_own_word(tmp_path, corpus):
+    mark = Annotation(1.0, 1.0, label="C lies", track="narration")
+    other = corpus_of(tmp_path / "other", recording("b", "P9", annotations=(mark,)))
+    keep_wearer(corpus, "someone")
+    assert narrations(union([corpus, other])).text == ["someone walks", "someone stops", "the person lies"]
 
 
 def test_a_sentence_of_which_nothing_is_left_is_counted(corpus):

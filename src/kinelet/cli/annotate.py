@@ -36,7 +36,10 @@ def annotate(
     pool: Annotated[
         str | None, typer.Option(help="What a window with several of --vectors gives: draw (one of them) or mean.")
     ] = None,
-    wearer: Annotated[str, typer.Option(help="Word for who wears the sensor, written C in narrations.")] = "the person",
+    wearer: Annotated[
+        str | None,
+        typer.Option(help="Word for who wears the sensor, written C in narrations; kept, at first 'the person'."),
+    ] = None,
     window: Annotated[float, typer.Option(help="Seconds of the windows that the report is about.")] = 5.0,
     placement: Annotated[str, typer.Option(help="How they are laid: event or grid.")] = "event",
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is attached under this name.")] = False,

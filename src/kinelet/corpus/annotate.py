@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 
 from kinelet.arrays import load_npz
-from kinelet.corpus.clean import WEARER
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.narration_file import BadRowError, Names, misplaced, read_narrations, tell_late_starts
+from kinelet.corpus.narration_table import keep_wearer
 from kinelet.corpus.narrations import Narration, narrations, sentences_for_labels, write_narrations
 from kinelet.corpus.redundancy import Redundancy, redundancy
 from kinelet.corpus.windows import Placement
@@ -74,7 +74,7 @@ def annotate_text(
     sentences: str | Path | None = None,
     track: str = "activity",
     skip: Collection[str] = (),
-    wearer: str = WEARER,
+    wearer: str | None = None,
     tower: str = "minilm",
     modality: str = TEXT,
     window_s: float = 5.0,
@@ -93,7 +93,8 @@ def annotate_text(
         sentences: YAML file of ``label: [sentence, …]``, or the name of a public set that kinelet has sentences for.
         track: Track of those labels.
         skip: Labels that get no sentence.
-        wearer: Word for who wears the sensor.
+        wearer: Word for who wears the sensor, kept with the corpus; by default that which it was annotated with before,
+            else ``the person``.
         tower: Text tower; ``none`` attaches sentences only.
         modality: Name of the vectors' store.
         window_s: Length of the windows that the report is about.
@@ -115,10 +116,12 @@ def annotate_text(
         _require_same_tower(store_folder(path, modality), made.name)
     if rows:
         write_narrations(corpus, rows, wearer=wearer, replace=replace)
-    found = narrations(corpus)
+    found = narrations(corpus, wearer=wearer)
     if not len(found):
         remedy = "Give --narrations FILE.csv or --sentences FILE.yaml"
         raise BadOptionError("there are no sentences", where=str(path), remedy=remedy)
+    if wearer is not None and not rows:
+        keep_wearer(corpus, wearer, replace=replace)
     store = None
     if made is not None:
         with bar(len(found.sentences)) as progress:

@@ -51,9 +51,11 @@ class Narration:
     annotator: str = ""
 
 
-def wearer_of(table: Any) -> str:
-    """Word for who wears the sensor that a table was attached with."""
-    return str((table.schema.metadata or {}).get(_KEY, WEARER.encode()).decode())
+def wearer_in(path: Path) -> str:
+    """Word for who wears the sensor that a corpus's folder was annotated with, else ``the person``."""
+    if not (path / NARRATIONS).exists():
+        return WEARER
+    return str((read_table(path).schema.metadata or {}).get(_KEY, WEARER.encode()).decode())
 
 
 def tell_what_no_longer_fits(table: Any, path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -94,13 +96,16 @@ def read_table(path: Path) -> Any:
         raise BadFileError(f"not readable ({error})", where=str(path / NARRATIONS), remedy=remedy) from error
 
 
-def write_narrations(corpus: Corpus, rows: Iterable[Narration], *, wearer: str = WEARER, replace: bool = False) -> bool:
+def write_narrations(
+    corpus: Corpus, rows: Iterable[Narration], *, wearer: str | None = None, replace: bool = False
+) -> bool:
     """Attach sentences to the corpus in ``corpus.path``; the file is there whole or not at all.
 
     Args:
         corpus: A corpus as it was opened; no part of one, and no union.
         rows: The sentences.
-        wearer: Word for who wears the sensor.
+        wearer: Word for who wears the sensor, of sentences on the recordings' own tracks too; by default that which the
+            corpus was annotated with before, else ``the person``.
         replace: Whether to replace other sentences that were attached before.
 
     Returns:
@@ -117,18 +122,62 @@ def write_narrations(corpus: Corpus, rows: Iterable[Narration], *, wearer: str =
         raise BadOptionError(what, where=str(corpus.path), remedy="Attach sentences to the corpus that was built")
     hashes = {r.id: r.row["source_hash"] for r in corpus.recordings}
     values = [{**vars(r), "source_hash": hashes[r.recording]} for r in rows]
-    table = pa.Table.from_pylist(values, schema=_SCHEMA).replace_schema_metadata({_KEY: wearer.encode()})
-    path = corpus.path / NARRATIONS
+    table = pa.Table.from_pylist(values, schema=_SCHEMA)
     with build_lock(corpus.path):
-        if path.exists():
-            if _same(corpus.path, table):
-                return False
-            if not replace:
-                remedy = "Replace them with --replace"
-                raise BadOptionError("other sentences are attached already", where=str(path), remedy=remedy)
-        with atomic_write(path) as temporary:
-            pq.write_table(table, temporary)
+        return _write(corpus.path, table, _kept(corpus.path, replace) if wearer is None else wearer, replace)
+
+
+def keep_wearer(corpus: Corpus, wearer: str, *, replace: bool = False) -> bool:
+    """Keep the word for who wears the sensor with the corpus in ``corpus.path``; sentences attached to it stay.
+
+    Args:
+        corpus: A corpus as it was opened.
+        wearer: The word, of sentences on the recordings' own tracks too.
+        replace: Whether to replace another word that it was annotated with before.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        BadOptionError: if it was annotated with another word.
+        BadFileError: if a build is at work in the corpus, or its sentences are damaged.
+    """
+    with build_lock(corpus.path):
+        if wearer == wearer_in(corpus.path):
+            return False
+        there = (corpus.path / NARRATIONS).exists()
+        return _write(corpus.path, read_table(corpus.path) if there else _SCHEMA.empty_table(), wearer, replace)
+
+
+def _kept(folder: Path, replace: bool) -> str:
+    """The word that is there; a damaged file that is to be replaced has none."""
+    try:
+        return wearer_in(folder)
+    except BadFileError:
+        if not replace:
+            raise
+        return WEARER
+
+
+def _write(folder: Path, table: Any, wearer: str, replace: bool) -> bool:
+    path, table = folder / NARRATIONS, table.replace_schema_metadata({_KEY: wearer.encode()})
+    if path.exists():
+        if _same(folder, table):
+            return False
+        if not replace and not _extends(folder, wearer):
+            what, remedy = "other sentences are attached already", "Replace them with --replace"
+            if wearer != wearer_in(folder):
+                what = f"was annotated with another word for the wearer, {wearer_in(folder)!r}"
+                remedy = "Leave --wearer out to keep it, or replace it with --replace"
+            raise BadOptionError(what, where=str(path), remedy=remedy)
+    with atomic_write(path) as temporary:
+        pq.write_table(table, temporary)
     return True
+
+
+def _extends(folder: Path, wearer: str) -> bool:
+    """Whether nothing but the same word for the wearer is there yet."""
+    return not len(read_table(folder)) and wearer == wearer_in(folder)
 
 
 def _same(path: Path, table: Any) -> bool:

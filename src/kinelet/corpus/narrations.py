@@ -7,7 +7,7 @@ their ids, so that they survive a corpus that is built again; what no longer fit
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kinelet.corpus.clean import LIMIT, WEARER, clean_sentence
+from kinelet.corpus.clean import LIMIT, clean_sentence
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.links import assign
 from kinelet.corpus.manifest import NARRATIONS
@@ -27,7 +27,7 @@ from kinelet.corpus.narration_table import (
     read_table,
     sentences_for_labels,
     tell_what_no_longer_fits,
-    wearer_of,
+    wearer_in,
     write_narrations,
 )
 
@@ -109,11 +109,13 @@ def narrations(corpus: Corpus, *, wearer: str | None = None, limit: int = LIMIT)
     Raises:
         BadFileError: if ``narrations.parquet`` is damaged.
     """
-    columns: list[_Columns] = [_tracks(corpus, wearer or WEARER, limit)]
-    for path, codes in _by_path(corpus).items():
+    columns: list[_Columns] = []
+    for path, mine in _by_path(corpus).items():
+        word = wearer_in(path) if wearer is None else wearer
+        columns.append(_tracks(corpus, [code for _, code in mine], word, limit))
         if (path / NARRATIONS).exists():
-            columns.append(_attached(corpus, path, codes, wearer, limit))
-    joined = [np.concatenate([c[i] for c in columns]) for i in range(5)]
+            columns.append(_attached(corpus, path, mine, word, limit))
+    joined = [np.concatenate([c[i] for c in columns]) for i in range(5)] if columns else [np.empty(0)] * 5
     recording, start, stop, text, who = joined
     keep = text != ""
     order = np.flatnonzero(keep)[np.lexsort((stop[keep], start[keep], recording[keep]))]
@@ -134,12 +136,15 @@ def narrations(corpus: Corpus, *, wearer: str | None = None, limit: int = LIMIT)
 _Columns = tuple[Any, Any, Any, Any, Any]  # recording code, start, stop, text, annotator
 
 
-def _tracks(corpus: Corpus, wearer: str, limit: int) -> _Columns:
+def _tracks(corpus: Corpus, mine: Sequence[int], wearer: str, limit: int) -> _Columns:
+    """Sentences on the own tracks of some recordings, by their codes."""
     table = corpus.annotations
-    mine = pc.or_(pc.equal(table["track"], TRACK), pc.starts_with(table["track"], f"{TRACK}/"))
-    table = table.filter(pc.and_(mine, pc.is_valid(table["label"])))
-    who = pc.replace_substring_regex(table["track"], f"^{TRACK}/?", "")
+    told = pc.or_(pc.equal(table["track"], TRACK), pc.starts_with(table["track"], f"{TRACK}/"))
+    table = table.filter(pc.and_(told, pc.is_valid(table["label"])))
     codes = _codes(table["recording"], corpus.codes)
+    here = np.isin(codes, mine)
+    table, codes = table.filter(pa.array(here)), codes[here]
+    who = pc.replace_substring_regex(table["track"], f"^{TRACK}/?", "")
     return codes, *_times(table), _cleaned(table["label"], wearer, limit), _texts(who)
 
 
@@ -185,9 +190,8 @@ def _by_path(corpus: Corpus) -> dict[Path, list[tuple[str, int]]]:
     return found
 
 
-def _attached(corpus: Corpus, path: Path, mine: list[tuple[str, int]], wearer: str | None, limit: int) -> _Columns:
+def _attached(corpus: Corpus, path: Path, mine: list[tuple[str, int]], wearer: str, limit: int) -> _Columns:
     table = read_table(path)
-    wearer = wearer or wearer_of(table)
     tell_what_no_longer_fits(table, path, {identity: corpus.recordings[code].row for identity, code in mine})
     text, who, (start, stop) = _cleaned(table["text"], wearer, limit), _texts(table["annotator"]), _times(table)
     numbers = {identity: i for i, identity in enumerate(dict.fromkeys(i for i, _ in mine))}
