@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from corpus_tools import corpus_of, recording, with_gaps
 from kinelet.corpus import Corpus, Windows, union
+from kinelet.corpus.microseconds import microseconds
 from kinelet.corpus.narrations import Narration, Narrations, assign, narrations, write_narrations
 from kinelet.errors import BadOptionError
 from kinelet.signal.recording import Annotation
@@ -238,3 +239,8 @@ def test_sentences_reach_the_recordings_of_their_part_of_a_union(tmp_path):
 def test_a_corpus_without_sentences_has_no_links(tmp_path):
     corpus = corpus_of(tmp_path, recording("a"))
     assert [len(c) for c in assign(corpus.windows(1.0), narrations(corpus))] == [0, 0]
+
+
+def test_times_that_differ_by_rounding_alone_are_the_same_microsecond() -> None:
+    assert 0.1 + 0.2 != 0.3
+    assert microseconds([0.1 + 0.2, 0.3, -1.5]).tolist() == [300_000, 300_000, -1_500_000]

@@ -17,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.microseconds import US, microseconds
 from kinelet.corpus.narrations import Narrations
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-_US = 1e6  # centres are compared as whole microseconds, so that no rounding decides who joins
 
 
 class Placed(NamedTuple):
@@ -73,7 +72,7 @@ class Axis:
     @property
     def stride(self) -> int:
         """More than any place within a segment, and than any distance that sentences join over."""
-        return 2 * int(_us((self.length.max() + self.n_samples) / self.rate_hz)) + 2
+        return 2 * int(microseconds((self.length.max() + self.n_samples) / self.rate_hz)) + 2
 
     def segment_of(self, recording: npt.NDArray[np.integer], time_s: Floats) -> Ints:
         """Segment that each time lies in, -1 for gaps and for times before or after all samples."""
@@ -94,10 +93,10 @@ class Axis:
         fits = (segment >= 0) & (self.length[segment] >= self.n_samples)
         number = np.flatnonzero(fits)
         segment_of = segment[number]
-        room = _us((self.length[segment_of] - self.n_samples) / self.rate_hz)
+        room = microseconds((self.length[segment_of] - self.n_samples) / self.rate_hz)
         half = self.n_samples / 2 / self.rate_hz
-        lead = np.clip(_us(narrations.centre_s[number] - self.time_s[segment_of] - half), 0, room)
-        sample = np.rint(lead / _US * self.rate_hz).astype(np.int64)
+        lead = np.clip(microseconds(narrations.centre_s[number] - self.time_s[segment_of] - half), 0, room)
+        sample = np.rint(lead / US * self.rate_hz).astype(np.int64)
         sample = np.minimum(sample, self.length[segment_of] - self.n_samples)
         key = segment_of * self.stride + lead
         order = np.argsort(key, kind="stable")
@@ -109,10 +108,6 @@ class Axis:
             outside,
             len(segment) - outside - len(number),
         )
-
-
-def _us(seconds: npt.ArrayLike) -> Ints:
-    return np.rint(np.asarray(seconds) * _US).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -160,7 +155,7 @@ def open_windows(corpus: Corpus, narrations: Narrations, n_samples: int, merge_o
     axis = Axis.of(corpus, n_samples)
     placed = axis.place(narrations)
     apart = (1 - merge_overlap) * n_samples
-    near = int(_us(apart / axis.rate_hz)), math.ceil(apart - 1e-9)
+    near = int(microseconds(apart / axis.rate_hz)), math.ceil(apart - 1e-9)
     # A sentence opens a window if it is too far in time and the windows, on whole samples, are far enough apart.
     following = np.maximum(
         np.searchsorted(placed.key, placed.key + near[0]), np.searchsorted(placed.start, placed.start + near[1])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinelet.errors import BadOptionError
+from kinelet.signal.recording import NARRATION
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -143,7 +144,7 @@ def _labels(corpus: Corpus) -> tuple[dict[str, dict[str, float]], dict[str, int]
     values: Counter[str] = Counter()
     columns = (corpus.annotations[c].to_pylist() for c in ("track", "label", "start_s", "stop_s", "value"))
     for track, label, start, stop, value in zip(*columns, strict=True):
-        if label is not None and track.split("/")[0] != "narration":  # sentences are no classes
+        if label is not None and track.split("/")[0] != NARRATION:  # sentences are no classes
             classes = hours.setdefault(track, {})
             classes[label] = classes.get(label, 0.0) + (stop - start) / 3600
         if value is not None:

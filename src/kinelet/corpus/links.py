@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kinelet.corpus.microseconds import US, microseconds
+
 if TYPE_CHECKING:
     from kinelet.corpus.narrations import Narrations
     from kinelet.corpus.windows import Windows
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
-_US = 1e6  # times are compared as whole microseconds, so that edges on a sample grid meet exactly
 _FUZZ = 2  # microseconds by which rounding may move an edge
 
 
@@ -55,27 +55,23 @@ class _Table(NamedTuple):
         spans, rate = windows.spans, windows.spec.rate_hz
         span = np.repeat(np.arange(len(spans.count)), spans.count)
         offset = np.arange(len(span)) - spans.before[span]
-        start = _us(spans.time_s[span] + offset * windows.hop / rate)
+        start = microseconds(spans.time_s[span] + offset * windows.hop / rate)
         n = spans.length[span] if windows.placement == "stretch" else np.full(len(span), windows.n_samples)
         recording = spans.recording[span].astype(np.int64)
         order = np.lexsort((start, recording))
-        return cls(order, recording[order], start[order], _us(n / rate)[order])
-
-
-def _us(seconds: Floats) -> Ints:
-    return np.rint(seconds * _US).astype(np.int64)
+        return cls(order, recording[order], start[order], microseconds(n / rate)[order])
 
 
 def _by_time(table: _Table, narrations: Narrations, purity: float) -> tuple[Ints, Ints]:
     recording = narrations.recording.astype(np.int64)
     # Times far from any window would not fit among the sorted ones; a second beside them is as far.
-    limits = table.start.min(initial=0) / _US - 1, (table.start + table.length).max(initial=0) / _US + 1
-    start, stop = (_us(np.clip(t, *limits)) for t in (narrations.start_s, narrations.stop_s))
+    limits = table.start.min(initial=0) / US - 1, (table.start + table.length).max(initial=0) / US + 1
+    start, stop = (microseconds(np.clip(t, *limits)) for t in (narrations.start_s, narrations.stop_s))
     covering = _covered(table, recording, start, stop, purity)
     alone = np.ones(len(recording), dtype=bool)
     alone[covering[1]] = False
     single = np.flatnonzero(alone)
-    centre = _us(narrations.centre_s[single].clip(*limits))
+    centre = microseconds(narrations.centre_s[single].clip(*limits))
     nearest = _nearest(table, recording[single], centre)
     inside = nearest >= 0
     window = np.concatenate([covering[0], nearest[inside]])

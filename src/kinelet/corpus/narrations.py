@@ -30,6 +30,7 @@ from kinelet.corpus.narration_table import (
     wearer_in,
     write_narrations,
 )
+from kinelet.signal.recording import NARRATION
 
 __all__ = [
     "NARRATIONS",
@@ -45,8 +46,6 @@ __all__ = [
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
-
-TRACK = "narration"
 
 
 @dataclass(frozen=True)
@@ -139,12 +138,12 @@ _Columns = tuple[Any, Any, Any, Any, Any]  # recording code, start, stop, text, 
 def _tracks(corpus: Corpus, mine: Sequence[int], wearer: str, limit: int) -> _Columns:
     """Sentences on the own tracks of some recordings, by their codes."""
     table = corpus.annotations
-    told = pc.or_(pc.equal(table["track"], TRACK), pc.starts_with(table["track"], f"{TRACK}/"))
+    told = pc.or_(pc.equal(table["track"], NARRATION), pc.starts_with(table["track"], f"{NARRATION}/"))
     table = table.filter(pc.and_(told, pc.is_valid(table["label"])))
     codes = _codes(table["recording"], corpus.codes)
     here = np.isin(codes, mine)
     table, codes = table.filter(pa.array(here)), codes[here]
-    who = pc.replace_substring_regex(table["track"], f"^{TRACK}/?", "")
+    who = pc.replace_substring_regex(table["track"], f"^{NARRATION}/?", "")
     return codes, *_times(table), _cleaned(table["label"], wearer, limit), _texts(who)
 
 

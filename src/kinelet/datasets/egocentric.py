@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from kinelet.datasets.assemble import Times
 from kinelet.errors import BadFileError
-from kinelet.signal.recording import Annotation, FloatArray, Recording
+from kinelet.signal.recording import NARRATION, Annotation, FloatArray, Recording
 
-TRACK = "narration"
 _SAME = 0.99
 
 
@@ -173,7 +172,7 @@ def narrated(rec: Recording, narrations: Iterable[Narration], zero_s: float = 0.
     end_s = rec.segment_stop_s(rec.segments[-1])
     given = list(narrations)
     found = [
-        Annotation(at, at, label=n.text.strip(), track=f"{TRACK}/{slug(n.annotator)}")
+        Annotation(at, at, label=n.text.strip(), track=f"{NARRATION}/{slug(n.annotator)}")
         for n in given
         if n.text.strip() and 0 <= (at := n.time_s - zero_s) <= end_s
     ]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinelet.files import atomic_write
-from kinelet.signal.recording import Recording
+from kinelet.signal.recording import NARRATION, Recording
 
 _MAX_POINTS = 4000
 """Samples above which a trace is drawn as its minimum and maximum in so many columns, halved."""
@@ -115,7 +115,7 @@ def _draw_track(ax: Any, rec: Recording, track: str, divisor: float) -> None:
     from matplotlib import colormaps
 
     chosen = [a for a in rec.annotations if a.track == track]
-    if track.split("/")[0] == "narration":  # sentences, nearly all different and often of no length
+    if track.split("/")[0] == NARRATION:  # sentences, nearly all different and often of no length
         ax.vlines([a.start_s / divisor for a in chosen], 0, 1, color="#444444", linewidth=0.8)
         chosen = []
     valued = [a for a in chosen if a.value is not None]

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float32]
 
+#: Track of sentences about moments; ``narration/NAME`` holds those of annotator NAME.
+NARRATION = "narration"
+
 
 @dataclass(frozen=True)
 class Annotation:
