@@ -16,6 +16,7 @@ from kinelet.evaluate.probe import LinearProbe
 from kinelet.evaluate.regression import Constant, RidgeProbe
 from kinelet.evaluate.result import Result
 from kinelet.evaluate.run import evaluate_features
+from kinelet.report.evaluation import sections
 
 T = vectors()
 
@@ -91,6 +92,29 @@ def test_confusion_counts_all_windows() -> None:
 def test_confusion_of_draws_is_their_mean() -> None:
     r = evaluate_features(FewShot(draws=3), as_they_are, T, folds(T), name="x")
     assert r.confusion.sum() == pytest.approx(len(T))
+
+
+def test_recall_of_each_class_is_the_share_right_of_its_windows() -> None:
+    r = judged(noise=3.0)
+    want = {c: np.mean(r.predicted[0][r.truth == i] == i) for i, c in enumerate(r.classes)}
+    assert min(want.values()) < 1
+    assert r.recall == pytest.approx(want)
+
+
+def test_the_file_tells_recall_and_null_for_a_class_that_nobody_performed() -> None:
+    r = judged(noise=3.0)
+    more = replace(r, classes=(*r.classes, "never"), estimates={})
+    told = json.loads(json.dumps(more.to_dict(), allow_nan=False))["recall"]
+    assert told.pop("never") is None
+    assert told == pytest.approx(r.recall)
+
+
+def test_the_page_tells_recall_of_each_class_by_every_representation() -> None:
+    r, other = judged("a", noise=3.0), judged("b", noise=1.0)
+    page = next(s.body for s in sections([r, other]) if s.title == "What is taken for what")
+    for c in r.classes:
+        row = [c, str(np.sum(r.truth == r.classes.index(c))), f"{r.recall[c]:.3f}", f"{other.recall[c]:.3f}"]
+        assert "".join(f'<td class="n">{cell}</td>' for cell in row) in page
 
 
 def test_per_subject_accuracy_is_the_share_right_of_that_person() -> None:

@@ -46,10 +46,15 @@ def macro_f1(counts: Array) -> Array:
     return _mean_over_true_classes(f1, support)
 
 
+def recall(counts: Array) -> Array:
+    """Share of each class's windows that are right, NaN where it has none; ``(..., class, class) -> (..., class)``."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.einsum("...ii->...i", counts) / counts.sum(-1))
+
+
 def balanced_accuracy(counts: Array) -> Array:
     """Mean recall over the true classes; ``(..., class, class) -> (...)``."""
-    hit, support = np.einsum("...ii->...i", counts), counts.sum(-1)
-    return _mean_over_true_classes(hit / np.maximum(support, 1e-12), support)
+    return _mean_over_true_classes(recall(counts), counts.sum(-1))
 
 
 def accuracy(counts: Array) -> Array:

@@ -85,6 +85,11 @@ class Result:
             raise AttributeError("a regression result has no confusion matrix")
         return np.asarray(self.statistic().sum(axis=1).mean(axis=0))
 
+    @property
+    def recall(self) -> dict[str, float]:
+        """Share of each class's windows that are right, all people pooled; NaN for a class that nobody performed."""
+        return dict(zip(self.classes, metrics.recall(self.confusion).tolist(), strict=True))
+
     def per_subject(self, metric: str) -> dict[str, float]:
         """Each person's own windows scored alone (mean over draws); NaN where undefined."""
         values = METRICS[self.kind][metric](self.statistic()).mean(axis=0)
@@ -123,12 +128,12 @@ class Result:
         return f"{self.task}: {self.encoder}, {self.protocol}: {numbers}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, with the per-person figures and confusion matrix written out for other tools."""
+        """Plain JSON values, with figures of people and classes written out for other tools."""
         out: dict[str, Any] = {"schema": SCHEMA, **_plain_fields(self)}
         out["estimates"] = {name: asdict(value) for name, value in self.estimates.items()}
         out["per_subject"] = {name: self.per_subject(name) for name in self.estimates}
         if self.classes:
-            out["confusion"] = self.confusion.tolist()
+            out |= {"confusion": self.confusion.tolist(), "recall": self.recall}
         return cast(dict[str, Any], _nan_to_none(out))
 
     def save(self, path: str | Path) -> None:

@@ -40,7 +40,7 @@ def sections(results: Sequence[Result]) -> list[Section]:
     if first.classes:
         picture = plots.confusion(first.confusion, first.classes)
         caption = f"Rows: what people did. Columns: what {first.encoder} called it. Shares of each row, all people."
-        out.append(Section("What is taken for what", html.figure(picture, caption)))
+        out.append(Section("What is taken for what", html.figure(picture, caption) + _recalls(results)))
     else:
         from kinelet.report.gait import bland_altman
 
@@ -91,6 +91,17 @@ def _people(first: Result, others: Sequence[Result], metric: str, label: str) ->
         f"from {spread.minimum:.3f} to {spread.maximum:.3f}."
     )
     return html.figure(picture, caption)
+
+
+def _recalls(results: Sequence[Result]) -> str:
+    """Share of each class's windows that each representation gets right."""
+    first, by_result = results[0], [r.recall for r in results]
+    windows = first.confusion.sum(axis=1)
+    rows = [
+        (name, f"{count:.0f}", *(f"{recall[name]:.3f}" if count else "–" for recall in by_result))
+        for name, count in zip(first.classes, windows, strict=True)
+    ]
+    return html.table(("recall of", "windows", *(r.encoder for r in results)), rows)
 
 
 def _bar(name: str, estimate: Estimate, *, highlight: bool) -> Bar:
