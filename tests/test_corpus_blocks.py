@@ -142,3 +142,21 @@ def test_windows_without_candidates_are_of_different_people(windows):
     drawn = [sampler.draw(s) for s in range(40)]
     assert all(len(set(windows.subject[d.index].tolist())) == 6 and d.candidates is None for d in drawn)
     assert len({int(i) for d in drawn for i in d.index}) == 240
+
+
+@pytest.mark.parametrize(
+    ("batch", "balance", "told"), [(9, False, "9 from 8 windows"), (6, True, "3 from 2 windows of")]
+)
+def test_a_batch_without_candidates_is_not_filled_up_with_windows_drawn_twice(tmp_path, batch, balance, told):
+    many, few = recording("a", "P0", 360, spec=SLOW), recording("b", "P1", 120, spec=SLOW)
+    both = union([corpus_of(tmp_path / "many", many), corpus_of(tmp_path / "few", few)]).windows(60.0)
+    with pytest.raises(BadOptionError, match=f"a batch of {told}.*smaller batch, a shorter hop or more data"):
+        TurnSampler(both, batch, balance=balance)
+
+
+def test_a_person_with_fewer_windows_than_turns_gives_some_again_as_documented(tmp_path):
+    recs = recording("a", "P0", 360, spec=SLOW), recording("b", "P1", 120, spec=SLOW)
+    windows = corpus_of(tmp_path / "own", *recs).windows(60.0)
+    drawn = TurnSampler(windows, 8).draw(0).index
+    assert np.bincount(windows.subject[drawn]).tolist() == [4, 4]
+    assert len(set(drawn[windows.subject[drawn] == 1].tolist())) == 2

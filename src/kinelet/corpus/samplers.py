@@ -57,7 +57,7 @@ class RandomSampler:
     """
 
     def __init__(self, windows: Windows, batch_size: int, seed: int = 0) -> None:
-        _check_batch(batch_size, len(windows), "windows")
+        check_batch(batch_size, len(windows), "windows")
         self.windows, self.batch_size, self.seed = windows, batch_size, seed
 
     @property
@@ -101,7 +101,7 @@ class BalancedSampler:
                 where="BalancedSampler",
                 remedy=f"Use a multiple of {len(self.groups)}",
             )
-        _check_batch(self.share, min(len(g) for g in self.groups), "windows of the smallest part")
+        check_batch(self.share, min(len(g) for g in self.groups), "windows of the smallest part")
         self.windows, self.batch_size, self.seed = windows, batch_size, seed
 
     def indices(self, step: int) -> Ints:
@@ -139,7 +139,7 @@ class SequenceSampler:
             raise BadOptionError(f"length is {length}", where="SequenceSampler", remedy="Use 1 or more")
         self.windows, self.batch_size, self.length, self.seed = windows, batch_size, length, seed
         self.first = _run_starts(windows, length)
-        _check_batch(batch_size, len(self.first), f"runs of {length} neighbouring windows")
+        check_batch(batch_size, len(self.first), f"runs of {length} neighbouring windows")
 
     @property
     def steps_per_epoch(self) -> int:
@@ -214,7 +214,12 @@ def _shares(weights: npt.NDArray[np.float64], total: int) -> Ints:
     return whole
 
 
-def _check_batch(batch_size: int, available: int, what: str) -> None:
+def check_batch(batch_size: int, available: int, what: str) -> None:
+    """Raise unless a batch can be filled without taking anything twice.
+
+    Raises:
+        BadOptionError: if it is empty, or there are fewer than it takes.
+    """
     if batch_size < 1:
         raise BadOptionError(f"batch size is {batch_size}", remedy="Use 1 or more")
     if available < batch_size:
