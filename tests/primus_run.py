@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from kinelet.config import apply_overrides
@@ -37,12 +38,27 @@ def batches(rank: int = 0, world: int = 1) -> Any:
     return source
 
 
-def run(folder: Path, config: TrainConfig) -> None:
-    """Train into ``folder``."""
+def run(folder: Path, config: TrainConfig, spoil: bool = False) -> None:
+    """Train into ``folder``, and keep the buffers that each process ends with there.
+
+    Args:
+        folder: Where to.
+        config: The loop.
+        spoil: Processes other than the first alter a buffer of the queue and one beside it before they start.
+    """
     torch.set_num_threads(1)
     world = distributed.join("cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    fit(primus(hidden=8, queue=40, exclude_s=5.0), batches(world.rank, world.size), config, folder, world=world)
+    method = primus(hidden=8, queue=40, exclude_s=5.0)
+    method.register_buffer("beside", torch.zeros(3))
+
+    def source(first: int, steps: int) -> Iterator[dict[str, Any]]:
+        if spoil and world.rank:
+            method.get_buffer("queue.start_s")[-1] = method.get_buffer("beside")[-1] = 7.0
+        yield from batches(world.rank, world.size)(first, steps)
+
+    fit(method, source, config, folder, world=world)
+    save_file(dict(method.named_buffers()), folder / f"buffers-{world.rank}.safetensors")
     distributed.leave(world)
 
 
@@ -55,4 +71,5 @@ def config(steps: int, **options: Any) -> TrainConfig:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), config(int(sys.argv[2]), **apply_overrides({}, sys.argv[3:])))
+    told = apply_overrides({}, sys.argv[3:])
+    run(Path(sys.argv[1]), spoil=told.pop("spoil", False), config=config(int(sys.argv[2]), **told))

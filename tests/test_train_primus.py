@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +39,17 @@ def test_resumed_at_a_step_it_ends_with_the_bits_of_an_uninterrupted_run(tmp_pat
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
 
 
-def test_two_processes_with_gathered_rows_do_what_one_does(tmp_path: Path) -> None:
-    """Losses, weights, temperatures and the queue, row for row."""
-    common = ("5", "optimizer=sgd", "lr=0.02")
+def start_two(folder: Path, *arguments: str) -> list[subprocess.Popen[bytes]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     rendezvous: dict[str, Any] = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    two = [
-        start(tmp_path / "two", *common, program=RUN, RANK=str(r), LOCAL_RANK=str(r), **rendezvous) for r in range(2)
-    ]
+    return [start(folder, *arguments, program=RUN, RANK=str(r), LOCAL_RANK=str(r), **rendezvous) for r in range(2)]
+
+
+def test_two_processes_with_gathered_rows_do_what_one_does(tmp_path: Path) -> None:
+    """Losses, weights, temperatures and the queue, row for row."""
+    two = start_two(tmp_path / "two", "5", "optimizer=sgd", "lr=0.02")
     run(tmp_path / "one", config(5, optimizer="sgd", lr=0.02, shards=2))
     finish(*two)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
@@ -57,6 +59,18 @@ def test_two_processes_with_gathered_rows_do_what_one_does(tmp_path: Path) -> No
             torch.testing.assert_close(
                 joint[name], value, rtol=1e-4, atol=1e-5, msg=lambda told, name=name: f"{name}: {told}"
             )
+
+
+def test_the_queue_is_kept_alike_by_all_processes_without_being_sent(tmp_path: Path) -> None:
+    """What one process alone alters in its queue stays there; what it alters in other buffers is put right."""
+    two, spoilt = start_two(tmp_path / "two", "5"), start_two(tmp_path / "spoilt", "1", "spoil=true")
+    finish(*two, *spoilt)
+    first, second = (load_file(tmp_path / "two" / f"buffers-{rank}.safetensors") for rank in range(2))
+    assert first["queue.fill"] == 40 and first["queue.vectors_text"].any()
+    assert first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+    altered = load_file(tmp_path / "spoilt" / "buffers-1.safetensors")
+    assert float(altered["queue.start_s"][-1]) == 7.0
+    assert float(altered["beside"][-1]) == 0.0
 
 
 @pytest.fixture(scope="module")

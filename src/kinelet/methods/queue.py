@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,7 @@ class NeighbourQueue(nn.Module):
         dims: Width of the vectors of each space, by name.
 
     Attributes:
+        alike: Processes that are fed the rows of all of them hold the same without being sent it.
         fill: Windows held so far, int64 scalar.
         ptr: Slot that the next window goes to, int64 scalar.
 
@@ -34,6 +36,7 @@ class NeighbourQueue(nn.Module):
     Source: Dwibedi et al. 2021 (NNCLR), arXiv 2104.14548, section 3.2.
     """
 
+    alike: ClassVar[bool] = True
     fill: Tensor
     ptr: Tensor
     recording: Tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinelet.errors import BadOptionError
 from kinelet.methods.base import Method
@@ -84,6 +85,38 @@ def connect(method: Method, rows: int, world: World) -> None:
     """Let a method see the rows of all processes, ``rows`` of each."""
     if world.size > 1:
         method.gather, method.rank_offset = gather, world.rank * rows
+
+
+def parallel(method: Method, world: World) -> nn.parallel.DistributedDataParallel:
+    """Wrap a method, so that gradients are averaged over processes.
+
+    Buffers of modules that say ``alike`` (see :class:`~kinelet.methods.queue.NeighbourQueue`) can be large and are
+    never sent. Which buffers to send is not for DDP to be told, only whether: it is switched off where there are such
+    modules, and :func:`send_buffers` sends the others.
+    """
+    wrapper = nn.parallel.DistributedDataParallel
+    ids = [world.device.index] if world.device.type == "cuda" else None
+    if not _alike(method):
+        return wrapper(method, device_ids=ids)
+    # The older name's False leaves buffers alone at the start too; the first step sends them.
+    newer = "forward_sync_buffers" in inspect.signature(wrapper).parameters
+    off: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
+    return wrapper(method, device_ids=ids, **off)
+
+
+def send_buffers(method: Method, world: World) -> None:
+    """Give all processes the buffers of the first before a step, as DDP does, but for those that are alike anyway."""
+    left_out = _alike(method)
+    if world.size == 1 or not left_out:
+        return
+    for buffer in (b for name, b in method.named_buffers() if name not in left_out):
+        dist.broadcast(buffer, 0)
+
+
+def _alike(method: Method) -> set[str]:
+    """Names of the buffers that every process works out by itself."""
+    modules = ((name, m) for name, m in method.named_modules() if getattr(m, "alike", False))
+    return {f"{name}.{inner}" for name, module in modules for inner, _ in module.named_buffers()}
 
 
 @contextmanager

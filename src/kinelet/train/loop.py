@@ -109,8 +109,7 @@ class Loop:
         if world.device.type == "cuda":  # encoder and heads; gloo cannot, there each process norms its own rows
             for name, child in method.named_children():
                 setattr(method, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))  # type: ignore[no-untyped-call]
-        ids = [world.device.index] if world.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(method, device_ids=ids)
+        return distributed.parallel(method, world)
 
     def run(self, batches: BatchSource, progress: Progress) -> None:
         """Train to the last step."""
@@ -162,6 +161,7 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, config)
         self.optimizer.zero_grad(set_to_none=True)
+        distributed.send_buffers(self.method, self.world)
         outputs = [self._micro(micro, rows, step) for micro, rows in enumerate(_split(batch, config.accumulate))]
         if config.clip is not None:
             nn.utils.clip_grad_norm_(self.method.parameters(), config.clip)
