@@ -13,6 +13,7 @@ from kinelet.methods.primus_plan import Imu2ClipConfig, Plan, PrimusConfig, Slip
 from paired_tools import CLIP, TEXT, VIDEO
 
 SKELETON = Modality("skeleton", 20, "utd-skeleton-dct")
+SITE = Modality("body_site", 16, "other-sensor")
 
 
 def plan(*modalities: Modality, **options: Any) -> Plan:
@@ -46,6 +47,8 @@ def test_each_space_has_a_head() -> None:
     [
         ((TEXT, VIDEO), {}, ("video", "text")),
         ((VIDEO, SKELETON), {}, ("video", "skeleton")),
+        ((SITE, SKELETON, TEXT, VIDEO), {}, ("video", "body_site", "skeleton", "text")),
+        ((TEXT, SKELETON, SITE), {}, ("skeleton", "body_site", "text")),
         ((TEXT,), {}, ("text",)),
         ((TEXT, VIDEO), {"lam": 1}, ()),
         ((), {"lam": 1}, ()),

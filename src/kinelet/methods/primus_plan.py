@@ -33,9 +33,9 @@ class PrimusConfig(MethodConfig):
         min_fill: Neighbours count once the queue holds as many.
         exclude_s: A neighbour is no window of the same recording that starts within so many seconds; ``None``
             excludes nothing, as published.
-        search: What makes a neighbour similar: a modality, ``motion``, or ``auto``: each row by its first modality
-            that is not text, else by its text. Rows that have nothing to search by are searched by motion, for
-            ``nn_ss`` alone.
+        search: What makes a neighbour similar: a modality, ``motion``, or ``auto``: each row by its ``video``, else by
+            the first it has of the others that are not ``text``, in the order of the run's modalities, else by its
+            ``text``. Rows that have nothing to search by are searched by motion, for ``nn_ss`` alone.
         borrow_targets: A row whose neighbour holds a modality is aligned with it even if it has none itself.
         same_item: What another row's key is that stands for an item of the own window, such as the same sentence.
             For a key that is the same, positive and negative come to the same: its copies share out what the key
@@ -177,7 +177,8 @@ def _search(
     config: PrimusConfig, modalities: Sequence[Modality], aligned: Sequence[Modality], heads: dict[str, int]
 ) -> tuple[str, ...]:
     if config.search == "auto":
-        return tuple(sorted((m.name for m in aligned), key=lambda name: name == "text"))
+        # What was seen tells moments apart best; many of them share a sentence.
+        return tuple(sorted((m.name for m in aligned), key=lambda name: {"video": 0, "text": 2}.get(name, 1)))
     choices = [*(["motion"] if "ss" in heads else []), *(m.name for m in modalities)]
     if config.search not in choices:
         raise BadOptionError(
