@@ -98,6 +98,7 @@ def test_without_text_it_is_the_first_modality_and_without_any_the_unimodal_head
         ((Modality("ss", 4, "a"),), {}, "named ss"),
         ((Modality("nn_x", 4, "a"),), {}, "named nn_x"),
         ((TEXT, TEXT), {}, "named text"),
+        ((TEXT,), {"queue": 64, "min_fill": 65}, "min_fill=65.*holds 64.*min_fill=64"),
         ((TEXT, Modality("video", 10, "words")), {}, "12 and 10 wide"),
         ((Modality("a", 4, "x-1"), Modality("b", 4, "X 1")), {}, "differ too little"),
     ],

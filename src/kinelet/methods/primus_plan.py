@@ -30,7 +30,7 @@ class PrimusConfig(MethodConfig):
         learn_temperature: Learn one for alignment and one for the unimodal terms, between 0.01 and 1.
         augmentations: Preset name, or list of augmentations, of the view that a window is matched with.
         queue: Earlier windows among which neighbours are sought.
-        min_fill: Neighbours count once the queue holds as many.
+        min_fill: Neighbours count once the queue holds as many; at most ``queue``.
         exclude_s: A neighbour is no window of the same recording that starts within so many seconds; ``None``
             excludes nothing, as published.
         search: What makes a neighbour similar: a modality, ``motion``, or ``auto``: each row by its ``video``, else by
@@ -116,6 +116,12 @@ def make_plan(config: PrimusConfig, modalities: Sequence[Modality], dim: int) ->
         BadOptionError: if names clash or are unknown, or what is asked for cannot be computed.
     """
     _require_names(config, modalities)
+    if config.min_fill > config.queue:
+        raise BadOptionError(
+            f"neighbours would count from min_fill={config.min_fill} windows on, and the queue holds {config.queue}",
+            where="min_fill",
+            remedy=f"Use min_fill={config.queue} at most, or a longer queue",
+        )
     weights = _weights(config, modalities)
     aligned = [m for m in modalities if m.name in weights or f"nn_{m.name}" in weights]
     head_of = _heads(aligned)
