@@ -340,6 +340,11 @@ def test_foreign_files_are_refused_in_one_line(tmp_path: Path, content: bytes) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_is_not_there_says_which_to_give(tmp_path: Path) -> None:
+    with pytest.raises(BadFileError, match=r"gone\.ckpt: no such file. Give PRIMUS's best_model\.ckpt, Zenodo"):
+        kl.import_weights("primus", tmp_path / "gone.ckpt")
+
+
 def test_a_file_cut_short_is_refused(file: Path, tmp_path: Path) -> None:
     whole = file.read_bytes()
     (tmp_path / "x.ckpt").write_bytes(whole[: len(whole) // 2])

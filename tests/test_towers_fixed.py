@@ -249,3 +249,11 @@ def test_labels_in_the_data_have_sentences(shared_data: Path, table: str, column
 
     found = set(pq.read_table(shared_data / f"{table}.parquet", columns=[column])[column].unique().to_pylist())
     assert found <= set(sentences(name))
+
+
+def test_a_file_of_sentences_that_is_not_there_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadOptionError, match=r"gone\.yaml: no such file of sentences.*utd_mhad.*label: \[sentence"
+    ) as told:
+        read_sentences(tmp_path / "gone.yaml")
+    assert "recipe" not in str(told.value)

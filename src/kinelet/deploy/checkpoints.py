@@ -33,19 +33,24 @@ class Unread:
         pass
 
 
-def read_checkpoint(path: str | Path, *, strange: bool = False) -> dict[str, Any]:
+def read_checkpoint(
+    path: str | Path, *, strange: bool = False, wanted: str = "a checkpoint file, for example .pkl or .pt"
+) -> dict[str, Any]:
     """Read the mapping that ``torch.save`` wrote, without running any code that the file may hold.
 
     Args:
         path: The file.
         strange: Let other objects be, as training frameworks leave them beside the weights: each is read as an
             :class:`Unread`, and its class is never imported.
+        wanted: What to give where there is no such file.
 
     Raises:
         BadFileError: if it is absent, too large, not of PyTorch's zip format, damaged, holds objects other than
             tensors and plain values, or is no mapping.
     """
     path = Path(path)
+    if not path.is_file():
+        raise BadFileError("no such file", where=str(path), remedy=f"Give {wanted}")
     _require_sound(path)
     try:
         with safe_globals(_stand_ins(path) if strange else []):
@@ -153,8 +158,6 @@ def _checksum(tensor: Tensor) -> tuple[int, int]:
 
 
 def _require_sound(path: Path) -> None:
-    if not path.is_file():
-        raise BadFileError("no such file", where=str(path), remedy="Give a checkpoint file, for example .pkl or .pt")
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise BadFileError(f"{size} bytes, more than {MAX_BYTES} are not read", where=str(path))

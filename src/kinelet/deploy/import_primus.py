@@ -25,6 +25,7 @@ from kinelet.files import sha256
 from kinelet.signal.spec import ACC, GYR, SignalSpec
 
 PUBLIC_SHA256 = "66392f3cebf1dcbe079fc4b8bdf3b4460bb7bcad8e47a217d114fcdf917fba3f"
+WANTED = "PRIMUS's best_model.ckpt, Zenodo record 15147513"
 PREFIX = "imu_encoder."
 CONFIG: dict[str, Any] = {
     "base": "stacked_rnn",
@@ -94,7 +95,7 @@ def import_primus(path: str | Path, **facts: object) -> Encoder:
         BadOptionError: on an unknown fact.
     """
     known = validate(PrimusFacts, facts, where="import-weights primus")
-    found = read_checkpoint(path, strange=True)
+    found = read_checkpoint(path, strange=True, wanted=WANTED)
     state = _encoder_state(found, path)
     with torch.device("meta"):
         outline = create_encoder("headed", spec=known.spec(), **CONFIG)
@@ -120,7 +121,7 @@ def theirs(ours: str) -> str:
 
 def _encoder_state(found: Mapping[str, Any], path: str | Path) -> dict[str, Tensor]:
     """Tensors under the encoder's prefix; the towers beside them are not even looked at."""
-    remedy = "Give PRIMUS's best_model.ckpt, Zenodo record 15147513"
+    remedy = f"Give {WANTED}"
     state = found.get("state_dict")
     if not isinstance(state, Mapping):
         held = ", ".join(map(shown, list(found)[:6])) or "nothing"

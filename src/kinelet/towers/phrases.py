@@ -33,21 +33,27 @@ def sentences(name: str) -> Sentences:
     if name not in list_sentences():
         raise BadOptionError(
             f"no sentences for {name!r}",
-            remedy=f"There are for: {', '.join(list_sentences())}; or write a YAML file of label: [sentence, …]",
+            remedy=_choices(),
         )
     return dict(_of_set(name))
+
+
+def _choices() -> str:
+    return f"There are for: {', '.join(list_sentences())}; or write a YAML file of label: [sentence, …]"
 
 
 def read_sentences(path: str | Path) -> Sentences:
     """Read a YAML file of ``label: [sentence, …]``; one sentence may stand without a list.
 
     Raises:
-        BadOptionError: if it is not of that form, or a label has no sentence, or the same one twice.
+        BadOptionError: if it is absent or not of that form, or a label has no sentence, or the same one twice.
     """
     return {str(label): _checked(label, value, str(path)) for label, value in _mapping(path).items()}
 
 
 def _mapping(path: str | Path) -> Mapping[str, object]:
+    if not Path(path).is_file():
+        raise BadOptionError("no such file of sentences, and no set of that name", where=str(path), remedy=_choices())
     found = load_yaml(path)
     if not found:
         raise BadOptionError("holds no sentences", where=str(path), remedy="Write label: [sentence, …]")
