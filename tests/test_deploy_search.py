@@ -12,9 +12,10 @@ from corpus_tools import corpus_of, recording, with_gaps
 from kinelet.corpus import Corpus
 from kinelet.deploy.embedding import embed
 from kinelet.deploy.search import search
-from kinelet.deploy.words import unit, with_words
+from kinelet.deploy.words import with_words
 from kinelet.errors import BadOptionError
 from kinelet.signal.spec import imu_spec
+from kinelet.vectors import unit
 from words_tools import DIM, WINDOW_S, aligned, encoder_of, town, walker
 
 WALK = "someone is walking"

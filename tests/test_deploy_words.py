@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from kinelet.deploy.words import unit, with_words
+from kinelet.deploy.words import with_words
 from kinelet.encoders.headed import HeadedEncoder
 from kinelet.encoders.registry import create_encoder
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.towers import registry
 from kinelet.towers.base import CallableTower, Tower, probe_digest
 from kinelet.towers.registry import open_tower
+from kinelet.vectors import unit
 from words_tools import DIM, MEANING, SPACE, aligned, encoder_of
 
 

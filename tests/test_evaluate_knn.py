@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 
 from evaluating import silent, vectors
-from kinelet.evaluate.knn import KNN, unit, vote
+from kinelet.evaluate.knn import KNN, vote
 from kinelet.evaluate.logistic import Scaler
+from kinelet.vectors import unit
 
 
 def naive(train_x: np.ndarray, y: np.ndarray, x: np.ndarray, k: int) -> list[int]:

@@ -16,11 +16,12 @@ from kinelet.corpus.manifest import RecordingInfo
 from kinelet.deploy.corpus_vectors import CorpusVectors
 from kinelet.deploy.embedding import Embeddings
 from kinelet.deploy.stretches import Series, Spread, Stretch, best_stretches
-from kinelet.deploy.words import unit, with_words
+from kinelet.deploy.words import with_words
 from kinelet.encoders.base import Encoder
 from kinelet.errors import BadOptionError
 from kinelet.progress import Progress, silent
 from kinelet.towers.base import Tower
+from kinelet.vectors import unit
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from kinelet.deploy.embedding import Embeddings, embed
 from kinelet.deploy.search import window_length
 from kinelet.deploy.stretches import runs, smooth
-from kinelet.deploy.words import Vectors, unit, with_words
+from kinelet.deploy.words import Vectors, with_words
 from kinelet.encoders.base import Encoder
 from kinelet.errors import BadOptionError
 from kinelet.signal.recording import Recording
 from kinelet.towers.base import Tower
+from kinelet.vectors import unit
 
 Confidence = Literal["margin", "score"]
 Floats = npt.NDArray[np.float64]

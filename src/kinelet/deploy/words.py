@@ -15,8 +15,9 @@ from kinelet.encoders.base import Encoder
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.towers.base import Tower, check_probe, embed_items
 from kinelet.towers.registry import TOWERS, open_tower
+from kinelet.vectors import unit
 
-CARD_KEY = "alignment"
+ALIGNMENT = "alignment"
 TEXT = "text"
 
 Vectors = npt.NDArray[np.float32]
@@ -53,12 +54,6 @@ class Words:
         return unit(means)
 
 
-def unit(vectors: npt.NDArray[Any]) -> Vectors:
-    """Vectors scaled to length 1 along the last axis; NaN stays NaN."""
-    wide = np.asarray(vectors, dtype=np.float64)
-    return np.asarray(wide / np.maximum(np.linalg.norm(wide, axis=-1, keepdims=True), 1e-12), dtype=np.float32)
-
-
 def with_words(encoder: Encoder, tower: Tower | None = None, *, modality: str | None = None) -> Words:
     """Bring an encoder and the text tower that it was aligned with together.
 
@@ -73,7 +68,7 @@ def with_words(encoder: Encoder, tower: Tower | None = None, *, modality: str | 
             is not the one that it was aligned with.
         BadFileError: if the card's entry is damaged.
     """
-    aligned = encoder.card.get(CARD_KEY) or {}
+    aligned = encoder.card.get(ALIGNMENT) or {}
     where = f"encoder {encoder.name or type(encoder).__name__}"
     entry = aligned[_modality(aligned, tower, modality, where)]
     head, space, name = (_told(entry, key) for key in ("head", "space", "tower"))

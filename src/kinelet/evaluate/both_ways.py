@@ -13,12 +13,12 @@ from scipy import sparse
 
 from kinelet.corpus.windows import Windows
 from kinelet.errors import BadOptionError
-from kinelet.evaluate.knn import unit
 from kinelet.evaluate.ranking import Retrieval, retrieval, right_answers
 from kinelet.evaluate.relevance import relevance
 from kinelet.evaluate.retrieval_result import RetrievalResult, gallery_replicates, query_replicates
 from kinelet.evaluate.task import FloatArray
 from kinelet.train.pairing import Pairing
+from kinelet.vectors import unit
 
 
 @dataclass(frozen=True)

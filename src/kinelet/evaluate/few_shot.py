@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from kinelet.encoders.base import Encoder
-from kinelet.evaluate.knn import unit
 from kinelet.evaluate.logistic import Scaler, fit_path
 from kinelet.evaluate.protocol import Predictions, Protocol, Say
 from kinelet.evaluate.task import Codes, FloatArray, Task
+from kinelet.vectors import unit
 
 
 class FewShot(Protocol):

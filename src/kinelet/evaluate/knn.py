@@ -11,6 +11,7 @@ from kinelet.encoders.base import Encoder
 from kinelet.evaluate.logistic import Scaler
 from kinelet.evaluate.protocol import Predictions, Protocol, Say, one_draw
 from kinelet.evaluate.task import Codes, FloatArray, Task
+from kinelet.vectors import unit
 
 _BLOCK = 1024
 
@@ -38,11 +39,6 @@ class KNN(Protocol):
             vote(asked[i : i + _BLOCK] @ known.T, train.y, k, len(train.classes)) for i in range(0, len(asked), _BLOCK)
         ]
         return one_draw(np.concatenate(parts))
-
-
-def unit(x: FloatArray) -> FloatArray:
-    """Scale each row of ``(n, dim)`` to length 1; zero rows stay zero."""
-    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
 def vote(similarity: FloatArray, y: Codes, k: int, n_classes: int) -> Codes:

@@ -14,7 +14,7 @@ from kinelet.config import FrozenModel, Listed, Names
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.windows import Placement, Windows
 from kinelet.deploy.loading import load
-from kinelet.deploy.words import CARD_KEY
+from kinelet.deploy.words import ALIGNMENT
 from kinelet.encoders.base import Encoder
 from kinelet.encoders.headed import HeadedEncoder
 from kinelet.errors import BadOptionError
@@ -157,7 +157,7 @@ def head_for(encoder: Encoder, modality: Modality) -> str | None:
     Raises:
         BadOptionError: if the space has the same name, but its vectors were made by another tower.
     """
-    entries: Mapping[str, Any] = encoder.card.get(CARD_KEY, {})
+    entries: Mapping[str, Any] = encoder.card.get(ALIGNMENT, {})
     for entry in (e for e in entries.values() if e["space"] == modality.space):
         same = same_probe(str(entry.get("probe") or ""), modality.probe)
         if entry["dim"] != modality.dim or not same:

@@ -15,10 +15,10 @@ import numpy as np
 from pydantic import Field
 
 from kinelet.encoders.base import Encoder
-from kinelet.evaluate.knn import unit
 from kinelet.evaluate.logistic import Logistic, Scaler, fit_path
 from kinelet.evaluate.spread import Shots, SpreadShots
 from kinelet.evaluate.task import Codes, FloatArray, Task
+from kinelet.vectors import unit
 
 __all__ = ["PrimusFewShot", "Shots", "SpreadShots"]
 
