@@ -155,15 +155,52 @@ def test_without_valid_rows_it_is_exactly_zero_with_a_gradient_of_zero(batch: in
 # --- several positives
 
 
-def test_copies_that_are_each_others_positives_get_equal_gradients() -> None:
-    q, k = vectors(6)
-    q, k = torch.cat([q, q[2:3]]).requires_grad_(), torch.cat([k, k[2:3]]).requires_grad_()
-    twins = torch.zeros(7, 7, dtype=torch.bool)
-    twins[2, 6] = twins[6, 2] = True
-    paired_nce(q, k, TAU, positive=twins).backward()
+def twins(rows: int = 7) -> Tensor:
+    """Rows 2 and 6 are each other's positives."""
+    out = torch.zeros(rows, rows, dtype=torch.bool)
+    out[2, 6] = out[6, 2] = True
+    return out
+
+
+def gradients(loss: Any, q: Tensor, k: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
+    q, k = q.detach().clone().requires_grad_(), k.detach().clone().requires_grad_()
+    loss(q, k, positive).backward()
     assert q.grad is not None and k.grad is not None
-    torch.testing.assert_close(q.grad[2], q.grad[6])
-    torch.testing.assert_close(k.grad[2], k.grad[6])
+    return q.grad, k.grad
+
+
+def ours(q: Tensor, k: Tensor, positive: Tensor) -> Tensor:
+    return paired_nce(q, k, TAU, positive=positive)
+
+
+def loops(q: Tensor, k: Tensor, positive: Tensor) -> Tensor:
+    """The formula as loops over rows and their positives, differentiable; every row is valid, nothing is ignored."""
+    total = q.new_zeros(())
+    for a, b in ((q, k), (k, q)):
+        for i in range(len(a)):
+            s = torch.stack([a[i] @ b[j] / (a[i].norm() * b[j].norm()) / TAU for j in range(len(b))])
+            mine = [j for j in range(len(b)) if j == i or positive[i, j]]
+            total = total + sum(-torch.log(s[j].exp() / s.exp().sum()) for j in mine) / len(mine) / len(a)
+    return total
+
+
+@pytest.mark.parametrize("copied", ["both", "key", "neither"])
+def test_gradients_of_a_declared_pair_are_those_of_the_loops(copied: str) -> None:
+    q, k = vectors(7)
+    q[6] = q[2] if copied == "both" else q[6]
+    k[6] = k[6] if copied == "neither" else k[2]
+    torch.testing.assert_close(gradients(ours, q, k, twins()), gradients(loops, q, k, twins()))
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["query", "key"])
+def test_copies_that_are_declared_get_equal_gradients_from_different_partners(side: int) -> None:
+    # One sentence about two windows: undeclared, each copy is drawn to its own window and pushed from the other's.
+    # (Copies on both sides get equal gradients undeclared too, which would show nothing.)
+    pair = vectors(7)
+    pair[side][6] = pair[side][2]
+    declared, silent = (gradients(ours, *pair, p)[side] for p in (twins(), torch.zeros(7, 7).bool()))
+    torch.testing.assert_close(declared[2], declared[6])
+    assert float((silent[2] - silent[6]).norm()) > 0.01
 
 
 def test_ignored_pairs_get_a_gradient_of_zero() -> None:
