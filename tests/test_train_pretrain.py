@@ -350,3 +350,13 @@ def test_progress_counts_over_all_splits(corpus: Corpus, tmp_path: Path) -> None
     for split in (Split(("P0", "P1"), ("P2", "P3")), Split(("P2", "P3"), ("P0", "P1"))):
         make(split)
     assert steps == list(range(1, 9))
+
+
+@pytest.mark.parametrize(("name", "least"), [("stacked_rnn", 2.46), ("resnet1d_34", 0.22)])
+def test_windows_too_short_for_the_encoder_are_refused_before_anything_is_written(
+    corpus: Corpus, tmp_path: Path, name: str, least: float
+) -> None:
+    short = config(encoder={"name": name, "options": {}}, data={"window_s": 0.2})
+    with pytest.raises(BadOptionError, match=rf"0\.2 s have 10 samples.*{name}.*data\.window_s={least:g} or longer"):
+        pretrain(corpus, tmp_path / "run", short)
+    assert not (tmp_path / "run").exists()

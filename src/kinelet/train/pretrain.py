@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -85,6 +86,7 @@ def pretrain_windows(
     spec = common_spec(views)
     torch.manual_seed(config.train.seed)
     encoder = create_encoder(config.encoder.name, spec=spec, **config.encoder.options)
+    _require_long_enough(views, encoder)
     run = Run(views, Path(out), _resolved(config, encoder, method_config), world, progress, cache)
     rule = kind.validation(method_config)
     fit, held = set_aside(views, rule, config.train, instead="method_options.validate_people=0")
@@ -179,6 +181,19 @@ def _require_encoder(method: str) -> None:
         raise BadOptionError(
             f"method {method!r} leaves no encoder",
             remedy="Use kinelet.train.distance.train_distance, or kinelet pretrain on the command line",
+        )
+
+
+def _require_long_enough(views: Sequence[Windows], encoder: Encoder) -> None:
+    """Found out here, where nothing is written yet; the first step would only tell what shape it was given."""
+    shortest = min(views, key=lambda v: v.n_samples)
+    if shortest.n_samples < encoder.min_samples:
+        least = math.ceil(100 * encoder.min_samples / shortest.spec.rate_hz) / 100
+        raise BadOptionError(
+            f"windows of {shortest.spec.window_s:g} s have {shortest.n_samples} samples, "
+            f"encoder {encoder.name!r} needs {encoder.min_samples}",
+            where="data.window_s",
+            remedy=f"Use data.window_s={least:g} or longer, or another encoder.name",
         )
 
 
