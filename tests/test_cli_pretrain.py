@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file
 
 from cli_tools import Answer, done, finish, kinelet, start
-from corpus_tools import corpus_of, people, with_pairs
+from corpus_tools import corpus_of, people, recording, with_gaps, with_pairs
 from kinelet.encoders.registry import list_encoders
 from kinelet.methods.registry import get_method, list_methods, method_info
 
@@ -52,7 +52,9 @@ def same(a: Path, b: Path) -> bool:
 
 def test_a_run_ends_with_a_model_and_says_where(corpus: Path, tmp_path: Path) -> None:
     answer = done(*command(corpus, tmp_path / "run"))
-    assert answer.out == f"{tmp_path / 'run' / 'model'}: resnet1d_small, 48 dimensions, trained on 4 people\n"
+    first, second = answer.out.splitlines()
+    assert first == f"{tmp_path / 'run' / 'model'}: resnet1d_small, 48 dimensions, trained on 4 people"
+    assert second == "32 windows of 4 recordings"
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
 
 
@@ -60,6 +62,28 @@ def test_the_answer_for_machines(corpus: Path, tmp_path: Path) -> None:
     document = done(*command(corpus, tmp_path / "run", "--json")).document
     assert document["model"] == str(tmp_path / "run" / "model")
     assert document["card"]["steps"] == 4
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two recordings of 6 s, three that are shorter than 5 s, and one with as little between its gaps."""
+    parts = [recording(f"r{i}", f"P{i % 3}", n, seed=i) for i, n in enumerate((300, 300, 249, 200, 100))]
+    parts.append(with_gaps([240, 240], name="gap", subject="P2"))
+    return corpus_of(tmp_path_factory.mktemp("clips") / "clips", *parts).path
+
+
+def test_recordings_too_short_for_a_window_are_told(clips: Path, tmp_path: Path) -> None:
+    five = ("data.window_s=5", "train.batch_size=2")
+    told = done(*command(clips, tmp_path / "run", *five)).out.splitlines()[1:]
+    assert told[0] == "2 windows of 2 recordings"
+    assert told[1].startswith("4 more recordings were not used: shorter than a window of 5 s")
+    again = done(*command(clips, tmp_path / "again", *five, "--hold-out", "P2", "--json")).document
+    assert [again[k] for k in ("windows", "recordings", "recordings_too_short")] == [2, 2, 2]
+
+
+def test_a_stretched_recording_is_never_too_short(clips: Path, tmp_path: Path) -> None:
+    more = ("data.window_s=5", "train.batch_size=2", "data.placement=stretch", "--json")
+    assert done(*command(clips, tmp_path / "run", *more)).document["recordings_too_short"] == 0
 
 
 @pytest.mark.parametrize("method", list_methods())

@@ -58,21 +58,35 @@ def pretrain(
         output.as_json({"model": out / "model", **told})
     else:
         print(f"{out / 'model'}: {told['title']}, trained on {told['card']['pretrain_people']} people")
+        for line in _material_lines(told, resolved):
+            print(line)
 
 
 def _run(corpora: list[Corpus], out: Path, config: PretrainConfig, resume: bool, progress: Progress) -> dict[str, Any]:
     """Train what the method keeps, and say what it is."""
     from kinelet.methods.registry import method_info
+    from kinelet.train.material import material_of
     from kinelet.train.pretrain import pretrain_windows, training_views
 
     views = training_views(corpora, config.data)
+    found = material_of(views, config.data)
+    used = {"windows": found.windows, "recordings": found.recordings, "recordings_too_short": found.too_short}
     if method_info(config.method).keeps == "distance":
         from kinelet.train.distance import train_distance
 
-        return {
-            "title": "a distance",
-            "card": train_distance(views, out, config, resume=resume, progress=progress).card,
-        }
+        card = train_distance(views, out, config, resume=resume, progress=progress).card
+        return {"title": "a distance", "card": card, **used}
     encoder = pretrain_windows(views, out, config, resume=resume, progress=progress)
     title = f"{config.encoder.name}, {encoder.dim} dimensions"
-    return {"title": title, "dim": encoder.dim, "card": encoder.card}
+    return {"title": title, "dim": encoder.dim, "card": encoder.card, **used}
+
+
+def _material_lines(told: dict[str, Any], config: PretrainConfig) -> list[str]:
+    """How much it was trained on, and what was too short to be."""
+    lines = [f"{told['windows']:,} windows of {told['recordings']:,} recordings"]
+    if short := told["recordings_too_short"]:
+        lines.append(
+            f"{short:,} more recordings were not used: shorter than a window of {config.data.window_s:g} s; "
+            "data.window_s= sets another length"
+        )
+    return lines
