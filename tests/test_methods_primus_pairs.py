@@ -200,9 +200,9 @@ def test_evaluation_searches_the_queue_and_leaves_it_alone() -> None:
     assert torch.equal(*scores) and not scores[0].requires_grad
 
 
-def losses_of_neighbours_with_the_same_words(autocast: bool = False) -> dict[str, float]:
-    """By role; the two with the same words are in different slots, so that the queue tells them by their vectors."""
-    losses = {}
+def neighbours_with_the_same_words(autocast: bool = False) -> dict[str, tuple[float, Tensor]]:
+    """Loss and gradient of the head, by role; the two lie in different slots: the queue tells them by their vectors."""
+    found = {}
     for role in ("positive", "ignore", "negative"):
         method = primus((TEXT,), **no_augmentation(same_item=role, weights={"ss": 0, "text": 0, "nn_ss": 0}))
         earlier: Any = paired_batch(4, (TEXT,), step=1)
@@ -212,17 +212,23 @@ def losses_of_neighbours_with_the_same_words(autocast: bool = False) -> dict[str
             queue = method.queue
             assert queue is not None
             queue.search = lambda *asked, **more: torch.arange(4)  # type: ignore[method-assign]
-            losses[role] = float(method(paired_batch(4, (TEXT,)))["loss"].detach())
-    return losses
+            loss = method(paired_batch(4, (TEXT,)))["loss"]
+        loss.backward()
+        gradient = next(method.encoder.heads["mm"].parameters()).grad
+        assert gradient is not None
+        found[role] = float(loss.detach()), gradient
+    return found
 
 
 @pytest.mark.parametrize("autocast", [False, True])
 def test_neighbours_with_the_same_words_can_be_ignored(autocast: bool) -> None:
-    losses = losses_of_neighbours_with_the_same_words(autocast)
-    assert losses["ignore"] < losses["negative"] - 1e-3
+    found = neighbours_with_the_same_words(autocast)
+    assert found["ignore"][0] < found["negative"][0] - 1e-3
 
 
 def test_a_repeated_key_comes_to_the_same_as_a_positive_and_as_a_negative() -> None:
-    """The copies have equal shares of what the key gets, so that their sum, and its gradient, is the same either way."""
-    losses = losses_of_neighbours_with_the_same_words()
-    assert losses["positive"] == pytest.approx(losses["negative"], rel=1e-5)
+    """Its copies have equal shares of what the key gets: their sum, and its gradient, are the same either way."""
+    found = neighbours_with_the_same_words()
+    assert found["positive"][0] == pytest.approx(found["negative"][0], rel=1e-5)
+    torch.testing.assert_close(found["positive"][1], found["negative"][1])
+    assert not torch.allclose(found["ignore"][1], found["negative"][1], rtol=0.01)
