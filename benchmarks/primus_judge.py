@@ -15,8 +15,9 @@ from kinelet.evaluate.shots_trained import TrainedShots
 from primus_arms import Arm
 
 SHOTS: tuple[Shots, ...] = (1, 5, 10, 25, 50, 100, 250, 500, "all")
-#: Supervised learning from scratch takes a training a draw: fewer numbers, fewer draws.
-SCRATCH_SHOTS: tuple[Shots, ...] = (1, 10, 50, "all")
+#: Supervised learning from scratch takes a training a draw: fewer numbers of windows, one draw.
+SCRATCH_SHOTS: tuple[Shots, ...] = (10, "all")
+SCRATCH = TrainedShots(draws=1, steps=400, lr=3e-3)
 DRAWS = 5
 
 
@@ -31,6 +32,5 @@ def curve_of(arm: Arm, encoder: Encoder | None, opened: Opened, fold: int) -> di
         torch.manual_seed(arm.config.train.seed)
         encoder = create_encoder(arm.config.encoder.name, spec=task.spec, **arm.config.encoder.options).eval()
     if arm.kind == "scratch":
-        learner = TrainedShots(draws=1)
-        return few_shot_curve(encoder, task, splits, protocol=learner, shots=SCRATCH_SHOTS, name=arm.title)
+        return few_shot_curve(encoder, task, splits, protocol=SCRATCH, shots=SCRATCH_SHOTS, name=arm.title)
     return few_shot_curve(encoder, task, splits, protocol=PrimusFewShot(draws=DRAWS), shots=SHOTS, name=arm.title)
