@@ -12,9 +12,11 @@ from cli_tools import done, kinelet, write_table
 from corpus_tools import corpus_of, recording
 from kinelet.corpus.build import build
 from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.inside import ends
 from kinelet.corpus.narrations import NARRATIONS, narrations
 from kinelet.corpus.process import BuildConfig
 from kinelet.signal.recording import Annotation
+from kinelet.signal.spec import imu_spec
 from kinelet.towers.base import CallableTower
 from kinelet.towers.registry import TOWERS, register_tower
 from kinelet.towers.store import open_store, store_folder
@@ -202,12 +204,19 @@ def test_vectors_are_refused_over_others(corpus: Path, tmp_path: Path) -> None:
     ("changes", "told"),
     [
         ({"vectors": None}, "no array vectors"),
-        ({"vectors": np.ones(4)}, "vectors are (4,)"),
+        ({"vectors": np.ones(4)}, "must be (items, dim), and are (4,)"),
         ({"vectors": np.zeros((4, 6))}, "zero vector"),
         ({"vectors": np.full((4, 6), np.nan)}, "not finite"),
         ({"start_s": np.arange(3.0)}, "start_s is (3,)"),
         ({"start_s": np.array(["a"] * 4)}, "not numbers"),
         ({"start_s": np.arange(4.0) + 500}, "lie outside"),
+        ({"start_s": np.array([1, np.nan, 2, 3])}, "start_s of item 1 (of recording "),
+        ({"start_s": np.full(4, np.nan)}, "start_s of item 0 (of recording "),
+        ({"start_s": np.array(np.inf)}, "is inf (4 such items)"),
+        ({"duration_s": np.array([1, 1, 1, np.nan])}, "duration_s of item 3 (of recording "),
+        ({"duration_s": np.array(-1.0)}, "is -1 (4 such items)"),
+        ({"vectors": np.array([["a"] * 6] * 4)}, "vectors holds <U1, not numbers"),
+        ({"vectors": np.ones((4, 6, 1))}, "must be (items, dim), and are (4, 6, 1)"),
         ({"recording": np.arange(4)}, "not text"),
         ({"recording": np.array(["nobody"] * 4)}, "no recording 'nobody'"),
         ({"recording": np.array(["nobody"] * 4, dtype=object)}, "holds object"),
@@ -218,6 +227,89 @@ def test_wrong_arrays_are_one_line(corpus: Path, tmp_path: Path, changes: dict, 
     npz = vectors(tmp_path / "v.npz", corpus, **changes)
     assert told in annotate(corpus, "--vectors", npz, "--modality", "skeleton").complaint
     assert not store_folder(corpus, "skeleton").exists()
+
+
+def test_vectors_outside_their_recording_are_left_out_and_told(corpus: Path, tmp_path: Path) -> None:
+    npz = vectors(tmp_path / "v.npz", corpus, start_s=np.array([0.0, -30, 1, 99999]))
+    shown = annotate(corpus, "--vectors", npz, "--modality", "skeleton", "--json", tower="camera")
+    assert "2 items lie outside their recordings and are left out (items 1, 3)" in shown.err
+    assert (shown.document["items"], shown.document["outside"]) == (2, 2)
+    assert open_store(store_folder(corpus, "skeleton")).start_s.tolist() == [0, 1]
+
+
+def test_a_vector_that_runs_past_the_end_is_cut_there_and_told(corpus: Path, tmp_path: Path) -> None:
+    npz = vectors(tmp_path / "v.npz", corpus, duration_s=np.array([1.0, 99999, 1, 1]))
+    shown = annotate(corpus, "--vectors", npz, "--modality", "skeleton", "--json", tower="camera")
+    assert "1 item runs past an end of its recording and is cut there (item 1)" in shown.err
+    store, end = open_store(store_folder(corpus, "skeleton")), ends(Corpus.open(corpus))[0]
+    assert (store.start_s + store.duration_s)[1] == pytest.approx(end)
+
+
+def test_sentences_outside_their_recording_are_left_out_and_told(corpus: Path, said: Path) -> None:
+    name = Corpus.open(corpus).recordings[0].id
+    said.write_text(said.read_text() + f"{name},-3,C runs\n{name},99999,C rests\n")
+    shown = annotate(corpus, "--narrations", said, "--json")
+    assert "said.csv: 2 sentences lie outside their recordings and are left out (lines 5, 6)" in shown.err
+    assert (shown.document["sentences"], shown.document["outside"]) == (3, 2)
+    assert "the person runs" not in narrations(Corpus.open(corpus)).sentences
+
+
+def test_an_interval_that_runs_past_the_end_is_cut_there_and_told(corpus: Path, said: Path) -> None:
+    name = Corpus.open(corpus).recordings[0].id
+    said.write_text(f"recording,time,stop,text\n{name},1,99999,C runs\n")
+    shown = annotate(corpus, "--narrations", said, "--json")
+    assert "1 sentence runs past an end of its recording and is cut there (line 2)" in shown.err
+    assert (shown.document["cut"], shown.document["report"]["narrated"]) == (1, 1)
+    assert narrations(Corpus.open(corpus)).stop_s.tolist() == [ends(Corpus.open(corpus))[0]]
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Two recordings, one with a gyroscope."""
+    with_gyroscope = recording("b", "P2", spec=imu_spec(50.0, gyro=True))
+    said = tmp_path / "said.csv"
+    said.write_text("recording,time,text\na,2,C sits\nb,3,C sits\nb,99,C runs\nb,4,...\n")
+    return corpus_of(tmp_path / "mixed", recording("a", spec=imu_spec(50.0)), with_gyroscope).path
+
+
+def test_redundancy_is_measured_on_the_channels_that_all_recordings_have(mixed: Path, tmp_path: Path) -> None:
+    document = annotate(mixed, "--narrations", tmp_path / "said.csv", "--json").document
+    assert (document["report"]["windows"], document["report"]["narrated"]) == (2, 2)
+
+
+def test_counts_need_no_windows(mixed: Path, tmp_path: Path) -> None:
+    document = annotate(mixed, "--narrations", tmp_path / "said.csv", "--window", 999, "--json").document
+    counts = [document[k] for k in ("sentences", "different", "outside", "cut", "empty")]
+    assert counts == [2, 1, 1, 0, 1]
+    assert "no window of 999 s fits" in document["why_not"] and "--window" in document["why_not"]
+
+
+def test_counts_are_shown_without_a_report(mixed: Path, tmp_path: Path) -> None:
+    shown = annotate(mixed, "--narrations", tmp_path / "said.csv", "--window", 999).out
+    rows = {cells[1].strip(): cells[2].strip() for line in shown.splitlines() if len(cells := line.split("│")) > 2}
+    assert (rows["sentences"], rows["outside their recordings"]) == ("2 (1 different)", "1")
+    assert rows["nothing left after cleaning"] == "1"
+
+
+def test_sentences_of_which_nothing_is_left_are_told(corpus: Path, said: Path) -> None:
+    said.write_text(said.read_text().replace("C sits", "...").replace("C talks", "#O"))
+    assert "cleaning left nothing of all 3 sentences" in annotate(corpus, "--narrations", said).complaint
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--placement", "foo"], "placement is 'foo'"),
+        (["--window", "0"], "window is 0 s"),
+        (["--window", "-3"], "window is -3 s"),
+        (["--window", "nan"], "window is nan s"),
+    ],
+)
+@pytest.mark.parametrize("beside", ["--narrations", "--vectors"])
+def test_windows_that_cannot_be_are_refused_before_anything_is_read(
+    tmp_path: Path, beside: str, options: list[str], told: str
+) -> None:
+    assert told in annotate(tmp_path / "absent", beside, tmp_path / "absent", "--modality", "x", *options).complaint
 
 
 def test_a_file_that_is_no_array_is_one_line(corpus: Path, tmp_path: Path) -> None:

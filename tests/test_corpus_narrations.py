@@ -64,6 +64,8 @@ def table(folder: Path, text: str) -> Path:
         ("C picks a #unsure up", "the person picks a something up"),
         ("#Summary C cooked", "the person cooked"),
         ("  Climbs \n the   stairs ", "climbs the stairs"),
+        ("...", ""),
+        ("#O #Summary -", ""),
         ("a C-shaped pipe of ABC Co", "a c-shaped pipe of abc co"),
     ],
 )
@@ -294,7 +296,8 @@ def test_a_stop_before_its_start_is_refused(tmp_path, corpus):
 
 def test_a_few_sentences_after_the_end_are_late_and_all_of_them_a_wrong_clock(tmp_path, corpus):
     late = "recording,time,text\na,1,C sits\na,31,C sits\n"
-    assert len(read_narrations(table(tmp_path, late), corpus)) == 2
+    with pytest.warns(UserWarning, match=r"1 sentence lies outside its recording and is left out \(line 3\)"):
+        assert len(read_narrations(table(tmp_path, late), corpus)) == 1
     with pytest.raises(BadFileError, match=r"all 2 sentences of 'b' lie outside its 0 to 20.000 s"):
         read_narrations(table(tmp_path, late + "b,1000,C sits\nb,2000,C sits\n"), corpus)
 
@@ -313,7 +316,8 @@ def test_seconds_of_a_recording_that_lost_its_beginning_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("recording;time;text\n", "no column recording, time, text"),
+        ("recording;time;text\n", "looks separated by ';', not by commas"),
+        ("recording\ttime\ttext\n", r"looks separated by '\\t'"),
         ("recording,text\na,b\n", "no column time"),
         ("recording,time,text,time\n", "twice"),
         ("", "no column"),
@@ -324,6 +328,19 @@ def test_seconds_of_a_recording_that_lost_its_beginning_are_told(tmp_path):
 def test_a_wrong_table_is_told(tmp_path, corpus, text, told):
     with pytest.raises(BadFileError, match=told):
         read_narrations(table(tmp_path, text), corpus)
+
+
+def test_an_absent_table_is_told_without_a_number_of_the_system(tmp_path, corpus):
+    with pytest.raises(BadFileError, match=r"absent\.csv: no such file\."):
+        read_narrations(tmp_path / "absent.csv", corpus)
+
+
+def test_a_sentence_over_the_end_by_less_than_a_sample_is_no_mistake(tmp_path, corpus):
+    said = table(tmp_path, "recording,time,stop,text\na,-0.01,30.01,C sits\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (found,) = read_narrations(said, corpus)
+    assert (found.start_s, found.stop_s) == (-0.01, 30.01)
 
 
 def test_bytes_that_are_no_text_are_told(tmp_path, corpus):

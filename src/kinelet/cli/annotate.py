@@ -41,7 +41,7 @@ def annotate(
         typer.Option(help="Word for who wears the sensor, written C in narrations; kept, at first 'the person'."),
     ] = None,
     window: Annotated[float, typer.Option(help="Seconds of the windows that the report is about.")] = 5.0,
-    placement: Annotated[str, typer.Option(help="How they are laid: event or grid.")] = "event",
+    placement: Annotated[str, typer.Option(help="How they are laid: event, grid, annotation or stretch.")] = "event",
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is attached under this name.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -50,7 +50,9 @@ def annotate(
     Without any of them, the sentences that the corpus has already are embedded.
     """
     from kinelet.cli import output
+    from kinelet.corpus.annotate import require_windows
 
+    require_windows(window, placement)
     if vectors is not None:
         _refuse({"--narrations": narrations, "--sentences": sentences}, "--vectors", "Attach one after the other")
         found = _vectors(path, vectors, modality, {"space": space, "tower": tower, "pool": pool}, replace)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-import numpy as np
-
-from kinelet.arrays import load_npz
 from kinelet.corpus.corpus import Corpus
-from kinelet.corpus.narration_file import BadRowError, Names, misplaced, read_narrations, tell_late_starts
+from kinelet.corpus.inside import ends, fit
+from kinelet.corpus.narration_file import Said, read_said, within
 from kinelet.corpus.narration_table import keep_wearer
-from kinelet.corpus.narrations import Narration, narrations, sentences_for_labels, write_narrations
+from kinelet.corpus.narrations import Narrations, narrations, sentences_for_labels, write_narrations
 from kinelet.corpus.redundancy import Redundancy, redundancy
+from kinelet.corpus.vector_file import read_vectors
 from kinelet.corpus.windows import Placement
-from kinelet.errors import BadFileError, BadOptionError, KineletError
+from kinelet.errors import BadOptionError, KineletError
 from kinelet.progress import Progress, silent
 from kinelet.towers.phrases import list_sentences, read_sentences
 from kinelet.towers.phrases import sentences as sentences_of_set
@@ -25,7 +25,6 @@ from kinelet.towers.registry import open_tower
 from kinelet.towers.store import EmbeddingStore, attach_text, attach_vectors, open_store, store_folder
 
 TEXT, PRECOMPUTED, NO_TOWER = "text", "precomputed", "none"
-ARRAYS = ("vectors", "recording", "start_s", "duration_s")
 
 Bar = Callable[[int], AbstractContextManager[Progress]]  # a progress bar for so many items
 
@@ -40,6 +39,11 @@ class Annotated:
         dim: Their width.
         space: Their space.
         tower: What made them.
+        sentences: Sentences about the corpus, repeats counted.
+        different: Different ones among them.
+        outside: Sentences or vectors that lie outside their recordings: those of the file are left out.
+        cut: Sentences or vectors of the file that ran past an end of their recording and were cut there.
+        empty: Sentences of which cleaning left nothing.
         report: How much the sentences repeat themselves; ``None`` for vectors, and where windows cannot be cut.
         why_not: Why there is no report.
     """
@@ -49,17 +53,29 @@ class Annotated:
     dim: int = 0
     space: str = ""
     tower: str = NO_TOWER
+    sentences: int = 0
+    different: int = 0
+    outside: int = 0
+    cut: int = 0
+    empty: int = 0
     report: Redundancy | None = None
     why_not: str = ""
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and value of each fact."""
-        rows = [("modality", self.modality)]
+        rows = {"modality": self.modality, "vectors": "none (--tower none)"}
         if self.items:
-            rows.append(("vectors", f"{self.items} of {self.dim} numbers, by {self.tower}, space {self.space}"))
-        else:
-            rows.append(("vectors", "none (--tower none)"))
-        return rows + (self.report.rows() if self.report else [("redundancy", self.why_not)] if self.why_not else [])
+            rows["vectors"] = f"{self.items} of {self.dim} numbers, by {self.tower}, space {self.space}"
+        if self.sentences:
+            rows["sentences"] = f"{self.sentences} ({self.different} different)"
+            rows["nothing left after cleaning"] = f"{self.empty}"
+        rows |= {"outside their recordings": f"{self.outside}", "cut at an end of theirs": f"{self.cut}"}
+        return list((rows | dict(self._told())).items())
+
+    def _told(self) -> list[tuple[str, str]]:
+        if self.report is None:
+            return [("redundancy", self.why_not)] if self.why_not else []
+        return self.report.rows()
 
     def as_dict(self) -> dict[str, Any]:
         """All figures, for JSON."""
@@ -106,31 +122,75 @@ def annotate_text(
         BadOptionError: if something else is attached already, or there is no sentence at all.
         BadFileError: if a row or a file is wrong.
     """
+    require_windows(window_s, placement)
     corpus = Corpus.open(path)
-    rows: list[Narration] = [] if narrations_csv is None else read_narrations(narrations_csv, corpus)
+    folder = store_folder(path, modality)
+    said = Said() if narrations_csv is None else read_said(narrations_csv, corpus)
     if sentences is not None:
-        mapping = sentences_of_set(str(sentences)) if str(sentences) in list_sentences() else read_sentences(sentences)
-        rows += sentences_for_labels(corpus, track, mapping, skip=skip)
+        said += _of_labels(corpus, track, str(sentences), skip)
     made = None if tower == NO_TOWER else open_tower(tower)
     if made is not None and not replace:
-        _require_same_tower(store_folder(path, modality), made.name)
-    if rows:
-        write_narrations(corpus, rows, wearer=wearer, replace=replace)
+        _require_same_tower(folder, made.name)
+    if said.rows:
+        write_narrations(corpus, said.rows, wearer=wearer, replace=replace)
     found = narrations(corpus, wearer=wearer)
     if not len(found):
-        remedy = "Give --narrations FILE.csv or --sentences FILE.yaml"
-        raise BadOptionError("there are no sentences", where=str(path), remedy=remedy)
-    if wearer is not None and not rows:
+        raise _no_sentences(found, said, path)
+    if wearer is not None and not said.rows:
         keep_wearer(corpus, wearer, replace=replace)
     store = None
     if made is not None:
         with bar(len(found.sentences)) as progress:
             store = attach_text(path, found.sentences, made, modality, progress=progress)
+    report, why_not = _report(corpus, found, window_s, placement)
+    counts = {"sentences": len(found), "different": len(found.sentences), "empty": found.empty, "cut": said.cut}
+    counts["outside"] = said.outside + _outside(found, corpus)
+    return _annotated(modality, store, report=report, why_not=why_not, **counts)
+
+
+def require_windows(window_s: float, placement: str) -> None:
+    """Refuse windows that cannot be.
+
+    Raises:
+        BadOptionError: if they have no length, or are laid in a way that is not known.
+    """
+    if not (math.isfinite(window_s) and window_s > 0):
+        raise BadOptionError(f"window is {window_s:g} s", where="--window", remedy="Give seconds above 0, such as 5")
+    if placement not in get_args(Placement):
+        ways = ", ".join(get_args(Placement))
+        raise BadOptionError(f"placement is {placement!r}", where="--placement", remedy=f"Use one of: {ways}")
+
+
+def _of_labels(corpus: Corpus, track: str, given: str, skip: Collection[str]) -> Said:
+    public = given in list_sentences()
+    mapping = sentences_of_set(given) if public else read_sentences(given)
+    rows = sentences_for_labels(corpus, track, mapping, skip=skip)
+    return within(rows, fit([n.recording for n in rows], [n.start_s for n in rows], [n.stop_s for n in rows], corpus))
+
+
+def _no_sentences(found: Narrations, said: Said, path: str | Path) -> BadOptionError:
+    if found.empty:
+        what = f"cleaning left nothing of all {found.empty} sentences"
+        return BadOptionError(what, where=str(path), remedy="Give sentences with words, and --replace")
+    remedy = "Give --narrations FILE.csv or --sentences FILE.yaml"
+    return BadOptionError("there are no sentences", where=str(path), remedy=remedy)
+
+
+def _report(corpus: Corpus, found: Narrations, window_s: float, placement: Placement) -> tuple[Redundancy | None, str]:
+    """How much the sentences repeat themselves, on the channels that all recordings have; or why nothing is told."""
+    first, *others = (r.spec.channels for r in corpus.recordings)
+    shared = [c for c in first if all(c in other for other in others)]
+    if not shared:
+        return None, "not measured: the recordings have no channel in common"
     try:
-        report, why_not = redundancy(corpus.windows(window_s, placement=placement), found), ""
+        return redundancy(corpus.windows(window_s, placement=placement, channels=shared), found), ""
     except KineletError as error:
-        report, why_not = None, f"not measured: {error}"
-    return _annotated(modality, store, report=report, why_not=why_not)
+        return None, f"not measured: {error.what} (the sentences are attached all the same; see --window)"
+
+
+def _outside(found: Narrations, corpus: Corpus) -> int:
+    """Sentences of which nothing lies within the recording: those that data sets bring along are all kept."""
+    return int(((found.stop_s < 0) | (found.start_s > ends(corpus)[found.recording])).sum())
 
 
 def _require_same_tower(folder: Path, tower: str) -> None:
@@ -167,60 +227,26 @@ def annotate_vectors(
         pool: What a window with several items gives: one of them, drawn anew each time, or their mean.
         replace: Whether to replace vectors of this name that were attached before.
 
+    Items that lie outside their recording are left out, those that run past an end are cut there; both are told.
+
     Raises:
         BadFileError: if an array is missing, wrong or claims more than the file can hold, a vector is zero or not
-            finite, or a recording is not there.
-        BadOptionError: if there are vectors of that name already.
+            finite, a time is no number of seconds, a recording is not there, or all items of one lie outside it.
+        BadOptionError: if there are other vectors of that name already.
     """
     corpus = Corpus.open(path)
-    arrays = _load(npz)
-    ids = _ids(arrays["recording"], corpus, npz)
-    _require_inside(ids, arrays, corpus, npz)
-    tell_late_starts(set(ids), corpus)
+    store_folder(path, modality)
+    read = read_vectors(npz, corpus)
     store = attach_vectors(
         path,
         modality,
-        arrays["vectors"],
-        ids,
-        arrays["start_s"],
-        arrays["duration_s"],
+        read.vectors,
+        read.ids,
+        read.start_s,
+        read.duration_s,
         space=space or modality,
         tower=tower,
         pool=pool,
         replace=replace,
     )
-    return _annotated(modality, store)
-
-
-def _load(npz: Path) -> dict[str, Any]:
-    remedy = f"Write it with numpy.savez(FILE, {', '.join(f'{a}=…' for a in ARRAYS)}); recording as text"
-    arrays: dict[str, Any] = load_npz(npz, ARRAYS, remedy=remedy)
-    n = len(arrays["vectors"]) if arrays["vectors"].ndim == 2 else -1
-    for name in ARRAYS[1:]:
-        shape = arrays[name].shape
-        if shape != (n,) and (shape != () or name == "recording"):
-            what = f"{name} is {shape}, vectors are {arrays['vectors'].shape}"
-            raise BadFileError(what, where=str(npz), remedy="One row of vectors, one recording and one time an item")
-        numeric = name != "recording"
-        if arrays[name].dtype.kind not in ("fiu" if numeric else "U"):
-            kind = "numbers" if numeric else "text"
-            raise BadFileError(f"{name} holds {arrays[name].dtype}, not {kind}", where=str(npz), remedy=remedy)
-    return arrays
-
-
-def _ids(names: Any, corpus: Corpus, npz: Path) -> list[str]:
-    known = Names(corpus.recordings)
-    try:
-        return [known.find(str(name)).id for name in names.tolist()]
-    except BadRowError as error:
-        remedy = "Recording ids are those of Corpus.recordings"
-        raise BadFileError(str(error), where=str(npz), remedy=remedy) from None
-
-
-def _require_inside(ids: list[str], arrays: dict[str, Any], corpus: Corpus, npz: Path) -> None:
-    start = np.broadcast_to(arrays["start_s"], (len(ids),)).astype(np.float64)
-    stop = start + arrays["duration_s"]
-    wrong = misplaced(zip(ids, start.tolist(), stop.tolist(), strict=True), corpus, "items")
-    if wrong:
-        more = f"; and {len(wrong) - 3} more recordings" if len(wrong) > 3 else ""
-        raise BadFileError("; ".join(wrong[:3]) + more, where=str(npz), remedy="Correct start_s")
+    return _annotated(modality, store, outside=read.outside, cut=read.cut)

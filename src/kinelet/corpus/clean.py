@@ -17,8 +17,8 @@ def clean_sentence(text: str, wearer: str = WEARER, limit: int = LIMIT) -> str:
     """A sentence in lower case, with words for the markers of narrated video; no letter inside a word is touched.
 
     The stand-alone wearer token (``C``, ``#C``, ``#C C``) becomes ``wearer``; ``#unsure`` becomes ``something``;
-    ``#O`` (somebody else acts) and ``#Summary`` are left out; white space is single; what is longer than ``limit``
-    is cut after the last whole word.
+    the markers ``#O`` (somebody else acts) and ``#Summary`` are left out, not their sentences; white space is single;
+    what is longer than ``limit`` is cut after the last whole word. Where no letter and no digit remains, nothing does.
 
     Args:
         text: What the annotator wrote.
@@ -27,7 +27,8 @@ def clean_sentence(text: str, wearer: str = WEARER, limit: int = LIMIT) -> str:
     """
     text = _UNSURE.sub("something", _OTHER.sub("", text))
     text = _WEARER.sub(lambda _: wearer, text)
-    return _shorten(" ".join(text.lower().split()), limit)
+    text = _shorten(" ".join(text.lower().split()), limit)
+    return text if any(c.isalnum() for c in text) else ""
 
 
 def _shorten(text: str, limit: int) -> str:

@@ -6,11 +6,13 @@ import csv
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.inside import Fitted, fit, misplaced, tell_misfits
 from kinelet.corpus.manifest import RecordingInfo
 from kinelet.corpus.narrations import Narration
 from kinelet.corpus.process import LEFT_OUT
@@ -25,7 +27,30 @@ class BadRowError(Exception):
     """What is wrong with one row."""
 
 
+@dataclass(frozen=True)
+class Said:
+    """Sentences of a file.
+
+    Attributes:
+        rows: Those that lie within their recordings, cut to them.
+        outside: Sentences that were left out, since nothing of them lies within their recording.
+        cut: Sentences that ran past an end of it.
+    """
+
+    rows: tuple[Narration, ...] = ()
+    outside: int = 0
+    cut: int = 0
+
+    def __add__(self, other: Said) -> Said:
+        return Said(self.rows + other.rows, self.outside + other.outside, self.cut + other.cut)
+
+
 def read_narrations(path: str | Path, corpus: Corpus) -> list[Narration]:
+    """Sentences of a CSV file; see :func:`read_said`."""
+    return list(read_said(path, corpus).rows)
+
+
+def read_said(path: str | Path, corpus: Corpus) -> Said:
     """Read sentences from a CSV file with the columns recording, time, text, and if wanted stop and annotator.
 
     ``recording`` is an id of the corpus, a recording's name, the name of a file, or the beginning of an id, if it fits
@@ -33,12 +58,16 @@ def read_narrations(path: str | Path, corpus: Corpus) -> list[Narration]:
     recording whose absolute start is known also seconds since 1970 UTC, or ISO 8601 (UTC where it names no zone).
     Without ``stop`` a sentence is about a moment. Other columns are not read.
 
+    A sentence that lies outside its recording is left out, one that runs past an end is cut there; both are told. If
+    all sentences about a recording lie outside, its clock is another one: that is an error.
+
     Args:
         path: The file, UTF-8, separated by commas.
         corpus: What the sentences are about.
 
     Warns:
-        UserWarning: if a build left out the beginning of a recording, since seconds count from what was kept.
+        UserWarning: if sentences are left out or cut, or if a build left out the beginning of a recording, since
+            seconds count from what was kept.
 
     Raises:
         BadFileError: if a column is missing, or any row is wrong; names the lines.
@@ -46,13 +75,17 @@ def read_narrations(path: str | Path, corpus: Corpus) -> list[Narration]:
     path = Path(path)
     names = Names(corpus.recordings)
     found: list[Narration] = []
+    lines: list[int] = []
     wrong: list[str] = []
     for line, row in _rows(path):
         try:
             found.append(_narration(row, names))
+            lines.append(line)
         except BadRowError as error:
             wrong.append(f"line {line}: {error}")
-    wrong += misplaced(((n.recording, n.start_s, n.stop_s) for n in found), corpus, "sentences")
+    ids = [n.recording for n in found]
+    fitted = fit(ids, [n.start_s for n in found], [n.stop_s for n in found], corpus)
+    wrong += misplaced(ids, fitted, corpus, "sentences")
     if wrong or not found:
         more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise BadFileError(
@@ -60,8 +93,17 @@ def read_narrations(path: str | Path, corpus: Corpus) -> list[Narration]:
             where=str(path),
             remedy="Correct or remove these rows; recording ids are those of Corpus.recordings",
         )
-    tell_late_starts({n.recording for n in found}, corpus)
-    return found
+    tell_misfits(fitted, str(path), "sentence", "line", lines)
+    said = within(found, fitted)
+    tell_late_starts({n.recording for n in said.rows}, corpus)
+    return said
+
+
+def within(rows: Sequence[Narration], fitted: Fitted) -> Said:
+    """Sentences as they were fitted into their recordings."""
+    times = zip(rows, fitted.start_s.tolist(), fitted.stop_s.tolist(), fitted.outside.tolist(), strict=True)
+    kept = tuple(replace(row, start_s=start, stop_s=stop) for row, start, stop, outside in times if not outside)
+    return Said(kept, int(fitted.outside.sum()), int(fitted.cut.sum()))
 
 
 def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, str | None]]]:
@@ -72,6 +114,8 @@ def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, str | None]]]:
             _check(header, path)
             reader.fieldnames = header
             yield from ((reader.line_num, row) for row in reader)
+    except FileNotFoundError:
+        raise BadFileError("no such file", where=str(path), remedy="Check the path of the narrations") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         remedy = "Give a CSV file in UTF-8 with the columns recording, time, text"
         raise BadFileError(f"not readable ({error})", where=str(path), remedy=remedy) from error
@@ -81,6 +125,10 @@ def _check(header: list[str], path: Path) -> None:
     missing = [c for c in NEEDED if c not in header]
     twice = sorted({c for c in header if c in (*NEEDED, *OPTIONAL) and header.count(c) > 1})
     if missing or twice:
+        other = next((mark for mark in (";", "\t", "|") if any(mark in name for name in header)), None)
+        if missing and other:
+            what = f"it looks separated by {other!r}, not by commas"
+            raise BadFileError(what, where=str(path), remedy="Save it as CSV with commas, texts with commas in quotes")
         what = f"no column {', '.join(missing)}" if missing else f"column {', '.join(twice)} is there twice"
         remedy = f"Needed: {', '.join(NEEDED)}; read if there: {', '.join(OPTIONAL)}; separated by commas"
         raise BadFileError(f"{what} among {', '.join(header) or 'none'}", where=str(path), remedy=remedy)
@@ -172,25 +220,3 @@ def tell_late_starts(ids: Iterable[str], corpus: Corpus) -> None:
             UserWarning,
             stacklevel=3,
         )
-
-
-def misplaced(spans: Iterable[tuple[str, float, float]], corpus: Corpus, what: str) -> list[str]:
-    """Complaints about recordings of which all that is said lies before or after all samples.
-
-    A few that do are late by nature; all of them are on another clock.
-
-    Args:
-        spans: Recording, start and stop.
-        corpus: What they are about.
-        what: What to call them.
-    """
-    ends = {r.id: max(s.time_s + (s.stop - s.start) / r.spec.rate_hz for s in r.segments) for r in corpus.recordings}
-    inside: dict[str, list[bool]] = defaultdict(list)
-    for identity, start, stop in spans:
-        inside[identity].append(stop >= 0 and start <= ends[identity])
-    return [
-        f"all {len(flags)} {what} of {identity!r} lie outside its 0 to {ends[identity]:.3f} s (times are seconds on "
-        "the recording's own clock)"
-        for identity, flags in inside.items()
-        if not any(flags)
-    ]
