@@ -81,6 +81,13 @@ def test_a_threshold_comes_from_the_other_people(run: Path, corpus: Corpus, sent
     assert "(3 subjects)" in shown
 
 
+def test_a_class_that_is_no_label_of_the_track_is_named(run: Path, corpus: Corpus, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(f"{YAML}\nrun, fast: [someone is walking]\n")
+    command = ("label", run, "--corpus", corpus.path, "--subject", "P1", "--sentences", tmp_path / "s.yaml")
+    shown = done(*command, "--calibrate", corpus.path, "--coverage", "1").out
+    assert "'run, fast': any answer with them counts as wrong" in shown
+
+
 def test_one_site_can_be_labelled_and_calibrated_on(run: Path, sentences: Path, tmp_path: Path) -> None:
     marks = [("sit", 10.0), ("walk", 10.0)]
     sites = [(f"P{i}", site) for i in range(3) for site in ("wrist", "ankle")]
@@ -151,7 +158,10 @@ def test_a_picture_is_drawn(run: Path, corpus: Corpus, sentences: Path, tmp_path
         (["--corpus", "C", "--sentences", "gone.yaml"], "no such file"),
         (["--corpus", "C", "--sentences", "a", "--sentences", "a"], "comes twice"),
         (["--corpus", "C", "--sentences", "a", "--threshold", "1", "--calibrate", "C"], "are both given"),
+        (["--corpus", "C", "--sentences", "a", "--threshold", "nan"], "nan is no confidence"),
+        (["--corpus", "C", "--sentences", "a", "--threshold", "inf"], "inf is no confidence"),
         (["--corpus", "C", "--sentences", "a", "--coverage", "0.5"], "Add --calibrate"),
+        (["--corpus", "C", "--sentences", "a", "--plot", "gone/p.png"], "there is no folder gone"),
         (["--corpus", "C", "--sentences", "a", "--plot", "p.svg"], "Use .png"),
         (["--corpus", "C", "--sentences", "a", "--out", "t.txt"], "Use .csv or .json"),
         (["--corpus", "C", "--sentences", "a", "--confidence", "high"], "margin or score"),

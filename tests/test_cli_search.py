@@ -96,6 +96,7 @@ def test_recordings_without_the_sensors_are_told(run: Path, tmp_path: Path) -> N
     [
         ([], "--corpus"),
         (["--corpus", "C", "--plot", "p.pdf"], "Use .png"),
+        (["--corpus", "C", "--plot", "gone/p.png"], "there is no folder gone"),
         (["--corpus", "C", "--top", "0"], "--top"),
         (["--corpus", "C", "--subject", "P9"], "P9"),
         (["--corpus", "C", "--site", "ankle"], "ankle"),

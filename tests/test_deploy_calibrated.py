@@ -105,7 +105,7 @@ def test_an_answer_where_the_label_is_none_of_the_classes_is_wrong(tmp_path: Pat
 def test_classes_without_a_label_in_the_track_are_named(corpus: Corpus) -> None:
     encoder, tower = aligned()
     ready = labeller(encoder, ["someone is walking"], tower=tower)
-    with pytest.raises(BadOptionError, match=r"no label of the track 'activity'.*sit, walk"):
+    with pytest.raises(BadOptionError, match=r"no label of the track 'activity'.*'sit', 'walk'"):
         calibrate_labels(ready, corpus, corpus.subjects)
 
 

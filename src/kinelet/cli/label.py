@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,6 +105,8 @@ def _aim(
 ) -> tuple[Any, float]:
     from kinelet.errors import BadOptionError
 
+    if threshold is not None and not math.isfinite(threshold):
+        raise BadOptionError(f"{threshold} is no confidence", where="--threshold", remedy="Give a number, such as 0.05")
     if threshold is not None and calibrate is not None:
         raise BadOptionError("--threshold and --calibrate are both given", remedy="Give one of them")
     if precision is not None and coverage is not None:
@@ -116,10 +119,13 @@ def _aim(
 
 
 def _check_outputs(plot: Path | None, confidence: str) -> None:
+    from kinelet.cli import output
     from kinelet.errors import BadOptionError
 
     if plot is not None and plot.suffix != ".png":
         raise BadOptionError(f"cannot write {plot.name!r}", where="--plot", remedy="Use .png")
+    if plot is not None:
+        output.require_folder("--plot", plot)
     if confidence not in ("margin", "score"):
         raise BadOptionError(f"no confidence is named {confidence!r}", remedy="Use margin or score")
 

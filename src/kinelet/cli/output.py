@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -26,6 +27,18 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 def as_json(value: Any) -> None:
     """Print one JSON document on standard output; numbers that are not finite become null."""
     print(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def require_folder(option: str, path: Path) -> None:
+    """Raise unless there is a folder to write ``path`` into: better before an hour of work than after.
+
+    Raises:
+        BadOptionError: naming the folder and the option.
+    """
+    from kinelet.errors import BadOptionError
+
+    if not path.parent.is_dir():
+        raise BadOptionError(f"there is no folder {path.parent}", where=f"{option} {path}", remedy="Make it first")
 
 
 def _plain(value: Any) -> Any:

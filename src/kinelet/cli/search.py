@@ -47,6 +47,8 @@ def search(
         raise BadOptionError("no corpus given", remedy="Add --corpus DIR with recordings to search")
     if plot is not None and plot.suffix != ".png":
         raise BadOptionError(f"cannot write {plot.name!r}", where="--plot", remedy="Use .png")
+    if plot is not None:
+        output.require_folder("--plot", plot)
     encoder, opened = load(run), Corpus.open(corpus)
     step = step_s or window_length(encoder, window_s) / 2
     with progress_bar("search", total_windows(opened.recordings, step), unit="windows") as progress:

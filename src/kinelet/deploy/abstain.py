@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,6 +39,7 @@ class Calibration:
         windows: Windows with a known label.
         others: Those among them whose label is none of the classes: any answer to them is wrong.
         people: Whose windows they are.
+        absent: Classes that are no label of the track: every answer with one of them counts as wrong.
     """
 
     threshold: float
@@ -51,11 +52,12 @@ class Calibration:
     windows: int
     others: int
     people: tuple[str, ...]
+    absent: tuple[str, ...] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and value of each figure, for a table."""
         low, high = self.thresholds
-        return [
+        known = [
             ("threshold", f"{self.threshold:.4f} ({low:.4f} to {high:.4f} with one person left out)"),
             ("asked for", f"{self.aim} {self.target:g}"),
             ("precision, on people left out", str(self.precision)),
@@ -63,6 +65,19 @@ class Calibration:
             ("accuracy without a threshold", str(self.accuracy)),
             ("windows with a label", f"{self.windows}, {self.others} of them of no class listed"),
         ]
+        if not self.absent:
+            return known
+        return [*known, ("no label of the track is", f"{listed(self.absent)}: any answer with them counts as wrong")]
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names in quotes, since they may hold commas, and how many more there are.
+
+    >>> listed(["sit, upright", "walk", "run"], most=2)
+    "'sit, upright', 'walk' and 1 more"
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
 
 
 def threshold_for(confidence: Floats, right: Flags, aim: Aim, target: float, *, least: int = LEAST) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.cut import track_intervals
 from kinelet.corpus.labels import Intervals, majority
-from kinelet.deploy.abstain import Aim, Calibration, calibrate
+from kinelet.deploy.abstain import Aim, Calibration, calibrate, listed
 from kinelet.deploy.corpus_vectors import CorpusVectors
 from kinelet.deploy.timeline import Judged, Labeller
 from kinelet.encoders.base import Encoder
@@ -123,11 +123,11 @@ def calibrate_labels(
     part = corpus.select(subjects=people, site=site)
     marks = track_intervals(part, track, None, ())
     if not set(marks.classes) & set(made.classes):
-        there = ", ".join(marks.classes[:8]) or "none"
         raise BadOptionError(
-            f"no label of the track {track!r} is among the classes ({', '.join(made.classes[:4])} …)",
+            f"no label of the track {track!r} is among the classes ({listed(made.classes, 4)})",
             where=str(corpus.path),
-            remedy=f"Give sentences as YAML of label: [sentence, …] with labels of the corpus, which are: {there}",
+            remedy="Give sentences as YAML of label: [sentence, …] with labels of the corpus, which are: "
+            + (listed(marks.classes) or "none"),
         )
     codes = np.array([made.classes.index(c) if c in made.classes else OTHER for c in marks.classes], dtype=np.int64)
     vectors = CorpusVectors(part, made.encoder, made.step_s, made.window_s, None if cache is None else Path(cache))
@@ -141,7 +141,8 @@ def calibrate_labels(
     confidence, predicted, truth, person = (np.concatenate(c) for c in zip(*columns, strict=True))
     present, person = np.unique(person, return_inverse=True)
     names = tuple(part.subjects[i] for i in present)
-    return calibrate(confidence, predicted, truth, person, names, aim=aim, target=target)
+    found = calibrate(confidence, predicted, truth, person, names, aim=aim, target=target)
+    return replace(found, absent=tuple(c for c in made.classes if c not in marks.classes))
 
 
 def truth_of(
