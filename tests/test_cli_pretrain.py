@@ -143,6 +143,29 @@ def test_a_mistake_is_one_line_that_names_it(more: list[str], told: str, corpus:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("method", "more", "told"),
+    [
+        ("primus", ["method_options.output=nose"], "no output 'nose'"),
+        ("primus", ["method_options.search=smell"], "cannot be sought by 'smell'"),
+        ("primus", ["modalities=smell"], "smell"),
+        ("primus", ["method_options.weights={smell: 1}"], "no term is named smell"),
+        ("imu2clip", ["method_options.lam=1"], "for motion alone the method simclr, or primus with lam=1"),
+        ("relcon", ["distance=nowhere"], "nowhere"),
+    ],
+)
+def test_a_refused_run_leaves_nothing(method: str, more: list[str], told: str, corpus: Path, tmp_path: Path) -> None:
+    plain = ("encoder.name=resnet1d_small", "encoder.options={widths: [8, 8]}", *more)
+    assert told in kinelet(*command(corpus, tmp_path / "run", *plain, method=method)).complaint
+    assert not (tmp_path / "run").exists()
+
+
+def test_resume_with_nothing_to_resume_says_so_first(corpus: Path, tmp_path: Path) -> None:
+    first, second = (done(*command(corpus, tmp_path / "run", "--resume")).out.splitlines() for _ in range(2))
+    assert first[0] == f"{tmp_path / 'run'}: nothing to resume, started from the beginning"
+    assert first[1:] == second
+
+
 def test_an_unknown_method_is_named_with_the_choices(corpus: Path, tmp_path: Path) -> None:
     complaint = kinelet(*command(corpus, tmp_path / "run", method="magic")).complaint
     assert "'magic'" in complaint

@@ -26,7 +26,9 @@ def pretrain(
         typer.Option(help="YAML recipe, or the name of one; see kinelet list recipes. Default: the method's own."),
     ] = None,
     hold_out: Annotated[list[str] | None, typer.Option(help="A person never to train on; repeat.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in --out, or start where there is none.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Pretrain an encoder (or, with the method motif, a distance) on recordings without labels.
@@ -40,6 +42,7 @@ def pretrain(
     from kinelet.train import distributed
     from kinelet.train.pretrain import steps_of
     from kinelet.train.recipes import recipe
+    from kinelet.train.run import holds_run
 
     if not corpus:
         raise BadOptionError("no corpus given", remedy="Add --corpus DIR; kinelet corpus build makes one")
@@ -49,8 +52,12 @@ def pretrain(
     resolved = resolved.model_copy(update={"data": resolved.data.model_copy(update={"hold_out": held})})
     # Under torchrun only the first process speaks.
     first = os.environ.get("RANK", "0") == "0"
+    opened = [Corpus.open(c) for c in corpus]
+    # No mistake: whatever starts runs again after a failure gives --resume from the first time on.
+    if resume and first and not json and not holds_run(out):
+        print(f"{out}: nothing to resume, started from the beginning", flush=True)
     with progress_bar(f"pretrain {method}", steps_of(resolved), unit="steps", shown=first) as progress:
-        told = _run([Corpus.open(c) for c in corpus], out, resolved, resume, progress)
+        told = _run(opened, out, resolved, resume, progress)
     distributed.leave(distributed.join(resolved.train.device))
     if not first:
         return

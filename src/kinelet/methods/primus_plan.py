@@ -13,9 +13,9 @@ from kinelet.errors import BadOptionError
 from kinelet.functional.augment import AnyAugmentation, augmentations
 from kinelet.methods.base import MethodConfig, Modality
 from kinelet.methods.primus_pairs import Role
+from kinelet.towers.names import is_reserved
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
-RESERVED = ("ss", "motion", "auto", "backbone")
 
 
 class PrimusConfig(MethodConfig):
@@ -134,7 +134,7 @@ def make_plan(config: PrimusConfig, modalities: Sequence[Modality], dim: int) ->
 
 def _require_names(config: PrimusConfig, modalities: Sequence[Modality]) -> None:
     names = [m.name for m in modalities]
-    bad = sorted({n for n in names if n in RESERVED or n.startswith("nn_") or names.count(n) > 1})
+    bad = sorted({n for n in names if is_reserved(n) or names.count(n) > 1})
     if bad:
         raise BadOptionError(f"a modality cannot be named {', '.join(bad)}: the name is taken", where="modalities")
     if not modalities and config.lam < 1:
@@ -157,6 +157,12 @@ def _weights(config: PrimusConfig, modalities: Sequence[Modality]) -> dict[str, 
     weights = {term: weight for term, weight in (weights | config.weights).items() if weight > 0}
     if not weights:
         raise BadOptionError("every term weighs nothing", where="lam, w_nn, weights")
+    if isinstance(config, Imu2ClipConfig) and not set(names) & weights.keys():
+        raise BadOptionError(
+            "imu2clip aligns motion with something, and here no alignment weighs anything",
+            where="lam, weights",
+            remedy="Use lam below 1; for motion alone the method simclr, or primus with lam=1",
+        )
     return weights
 
 

@@ -95,8 +95,9 @@ def pretrain_windows(
 
         run.pairing = Pairing([*fit, *held], config.modalities, seed=config.train.seed)
     judge = judge_on(held, rule, config.train.seed, run.pairing)
-    run.prepare(resume, kind.feed(method_config), fit)
+    run.plan(resume, kind.feed(method_config), fit)
     method, facts = _method(kind, encoder, method_config, run)
+    run.begin()
     run.train(method, judge=judge, before=steps_before(run.config))
     trained = method.encoder.cpu().eval()
     trained.card = run.card() | facts | method.facts()

@@ -78,8 +78,8 @@ class Run:
             facts["pairs"] = self.pairing.hash
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
-    def prepare(self, resume: bool, feed: Feed | None, views: Sequence[Windows] | None = None) -> None:
-        """Plan the batches, then make the folder, or make sure that what it holds may be gone on with.
+    def plan(self, resume: bool, feed: Feed | None, views: Sequence[Windows] | None = None) -> None:
+        """Plan the batches, and make sure that the folder is free or may be gone on with; nothing is written.
 
         Args:
             resume: It may hold this very run.
@@ -93,8 +93,12 @@ class Run:
         self.feed, self.sampler = feed, make_sampler(self.views if views is None else views, feed, self.config)
         if self.pairing is not None:
             self.sampler = self.pairing.wrap(self.sampler)
-        _prepare(self.folder, self.fingerprint, resume)
+        _require_free(self.folder, self.fingerprint, resume)
+
+    def begin(self) -> None:
+        """Make the folder, with the configuration in it: once everything that can be refused has been looked at."""
         distributed.barrier(self.world)
+        self.folder.mkdir(parents=True, exist_ok=True)
         if self.world.main:
             dump_yaml(self.config, self.folder / "config.yaml")
 
@@ -221,10 +225,18 @@ def require_even(train: TrainConfig, processes: int) -> None:
         )
 
 
-def _prepare(folder: Path, fingerprint: str, resume: bool) -> None:
+def holds_run(folder: Path) -> bool:
+    """Whether there is anything to go on from: a checkpoint, a model, or a distance that was to come first."""
+    return (
+        read_state(folder) is not None
+        or (folder / "model").exists()
+        or ((folder / "distance").is_dir() and holds_run(folder / "distance"))
+    )
+
+
+def _require_free(folder: Path, fingerprint: str, resume: bool) -> None:
     state = read_state(folder)
     if state is None and not (folder / "model").exists():
-        folder.mkdir(parents=True, exist_ok=True)
         return
     if not resume:
         raise BadOptionError("holds a run already", where=str(folder), remedy="Add --resume, or choose another --out")
