@@ -193,11 +193,27 @@ def test_vectors_of_another_modality(corpus: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(store.vectors, axis=1), 1, atol=1e-6)
 
 
-def test_vectors_are_refused_over_others(corpus: Path, tmp_path: Path) -> None:
+def test_other_vectors_replace_only_when_told_to(corpus: Path, tmp_path: Path) -> None:
     options = "--vectors", vectors(tmp_path / "v.npz", corpus), "--modality", "skeleton"
-    annotate(corpus, *options)
-    assert "--replace" in annotate(corpus, *options).complaint
-    assert annotate(corpus, *options, "--replace", "--space", "s").status == 0
+    annotate(corpus, *options, tower="camera")
+    vectors(tmp_path / "v.npz", corpus, vectors=np.eye(4, 6) + 2)
+    assert "--replace" in annotate(corpus, *options, tower="camera").complaint
+    assert annotate(corpus, *options, "--replace", "--space", "s", tower="camera").status == 0
+
+
+def test_the_same_vectors_again_change_nothing(corpus: Path, tmp_path: Path) -> None:
+    options = "--vectors", vectors(tmp_path / "v.npz", corpus), "--modality", "skeleton"
+    annotate(corpus, *options, tower="camera")
+    before = (store_folder(corpus, "skeleton") / "meta.json").stat().st_mtime_ns
+    assert annotate(corpus, *options, "--json", tower="camera").document["items"] == 4
+    assert (store_folder(corpus, "skeleton") / "meta.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("more", [("--space", "s"), ("--pool", "mean")])
+def test_the_same_vectors_with_other_facts_are_others(corpus: Path, tmp_path: Path, more: tuple[str, str]) -> None:
+    options = "--vectors", vectors(tmp_path / "v.npz", corpus), "--modality", "skeleton"
+    annotate(corpus, *options, tower="camera")
+    assert "--replace" in annotate(corpus, *options, *more, tower="camera").complaint
 
 
 @pytest.mark.parametrize(
@@ -327,6 +343,10 @@ def test_a_file_that_is_no_array_is_one_line(corpus: Path, tmp_path: Path) -> No
         (["--sentences", "absent.yaml"], "absent.yaml"),
         (["--space", "s"], "--vectors"),
         (["--modality", "../x"], "../x"),
+        (["--modality", "ss"], "pretraining means something else"),
+        (["--modality", "motion"], "pretraining means something else"),
+        (["--modality", "nn_text"], "names that begin with nn_"),
+        (["--vectors", "v.npz", "--modality", "auto"], "pretraining means something else"),
     ],
 )
 def test_a_wrong_option_is_one_line(corpus: Path, options: list[str], told: str) -> None:

@@ -400,6 +400,35 @@ def test_redundancy_of_a_grid_counts_windows_without_a_sentence(told):
     assert (found.windows, found.narrated, found.most) == (4, 3, 2)
 
 
+@pytest.fixture
+def clips(tmp_path: Path) -> Corpus:
+    """One recording of twenty seconds, and clips of two and three."""
+    corpus = corpus_of(tmp_path, *(recording(name, n=n) for name, n in (("a", 1000), ("b", 100), ("c", 150))))
+    said = [("a", 10.0), ("b", 1.0), ("b", 1.5), ("c", 1.0)]
+    write_narrations(corpus, [Narration(name, t, t, "C sits") for name, t in said])
+    return corpus
+
+
+def test_redundancy_counts_no_more_signal_than_there_is(clips):
+    found = redundancy(clips.windows(5.0, placement="event"), narrations(clips))
+    assert (found.covered_s, found.non_overlapping, found.rule_windows) == (5 + 2 + 3, 2, 4)
+    assert found.redundancy == pytest.approx((5 + 2 + 2 + 3) / 10)
+
+
+def test_recordings_shorter_than_a_window_are_counted(clips):
+    rows = dict(redundancy(clips.windows(5.0, placement="event"), narrations(clips)).rows())
+    assert rows["too short"] == "2 recordings are shorter than a window of 5 s; see --window"
+    assert "too short" not in dict(redundancy(clips.windows(2.0), narrations(clips)).rows())
+
+
+def test_one_sentence_has_no_next_one(tmp_path):
+    corpus = corpus_of(tmp_path, recording("a", n=1000))
+    write_narrations(corpus, [Narration("a", 10.0, 10.0, "C sits")])
+    rows = dict(redundancy(corpus.windows(5.0), narrations(corpus)).rows())
+    assert rows["from a sentence to the next"] == "no recording has two"
+    assert rows["one window a sentence"].startswith("1 window,")
+
+
 def test_redundancy_reads_as_a_table(told):
     rows = dict(redundancy(told.windows(5.0, placement="event"), narrations(told)).rows())
     assert rows["redundancy"] == "1.6 x"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kinelet.corpus.inside import ends
 from kinelet.corpus.links import assign
 from kinelet.corpus.narrations import Narrations
 from kinelet.corpus.windows import Windows
@@ -35,9 +37,9 @@ class Redundancy:
         rule_windows: Windows of the published rule: one a sentence whose middle is within the recording.
         distinct: Of those, different ones.
         copies: Share of those that are exact copies of another and carry another sentence.
-        covered_s: Seconds of signal under at least one of those.
+        covered_s: Seconds of signal under at least one of those, at most what each recording holds.
         non_overlapping: Windows that this much signal fills.
-        redundancy: Windows of the published rule for each that fits side by side.
+        redundancy: Seconds of those windows, as far as their recordings go, for each second of signal under them.
         sentences: Different sentences.
         repeated: Share of sentences that occur more than once.
         gap_s: Median time from one sentence to the next; NaN where no recording has two.
@@ -45,6 +47,8 @@ class Redundancy:
         batch_repeats: Probability that so many sentences drawn at random hold one twice.
         later_annotators: Share of sentences lost if only the first annotator of each recording were read.
         empty: Sentences of which cleaning left nothing.
+        window_s: Length of a window in seconds.
+        short: Recordings of which no stretch is as long as a window.
     """
 
     windows: int
@@ -66,6 +70,8 @@ class Redundancy:
     batch_repeats: dict[int, float]
     later_annotators: float
     empty: int = 0
+    window_s: float = 0.0
+    short: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """All figures, for JSON."""
@@ -78,17 +84,29 @@ class Redundancy:
             ("windows with a sentence", f"{self.narrated} of {self.windows}"),
             ("sentences a window", f"{self.each:.1f} on average, {self.most} at most"),
             ("sentences in no window", f"{self.unplaced}"),
-            ("one window a sentence", f"{self.rule_windows} windows, {self.copies:.0%} of them exact copies"),
-            ("signal under them", f"{self.covered_s:.0f} s, or {self.non_overlapping} windows side by side"),
+            ("one window a sentence", f"{_count(self.rule_windows)}, {self.copies:.0%} of them exact copies"),
+            ("signal under them", f"{self.covered_s:.0f} s, or {_count(self.non_overlapping)} side by side"),
             ("redundancy", f"{self.redundancy:.1f} x"),
-            ("from a sentence to the next", f"median {self.gap_s:.1f} s, {self.close:.0%} shorter than a window"),
+            ("from a sentence to the next", self._gaps()),
         ]
         for size, p in self.batch_repeats.items():
             rows.append((f"a batch of {size} repeats a sentence", f"{p:.0%}"))
         rows.append(("not from the first annotator", f"{self.later_annotators:.0%}"))
         if self.empty:
             rows.append(("nothing left after cleaning", f"{self.empty}"))
+        if self.short:
+            who = "1 recording is" if self.short == 1 else f"{self.short} recordings are"
+            rows.append(("too short", f"{who} shorter than a window of {self.window_s:g} s; see --window"))
         return rows
+
+    def _gaps(self) -> str:
+        if math.isnan(self.gap_s):
+            return "no recording has two"
+        return f"median {self.gap_s:.1f} s, {self.close:.0%} shorter than a window"
+
+
+def _count(windows: int) -> str:
+    return "1 window" if windows == 1 else f"{windows} windows"
 
 
 def redundancy(windows: Windows, narrations: Narrations) -> Redundancy:
@@ -103,7 +121,9 @@ def redundancy(windows: Windows, narrations: Narrations) -> Redundancy:
     length = windows.n_samples / windows.spec.rate_hz
     recording, start = narrations.recording[inside].astype(np.int64), _whole_seconds(windows, narrations, inside)
     places = np.unique(np.stack([recording.astype(np.float64), start], axis=1), axis=0)
-    covered = _covered(places, length)
+    held = _held(windows)
+    covered = _covered(places, length, held)
+    cut = float(np.minimum(length, held[recording]).sum())
     uses = np.bincount(narrations.item, minlength=len(narrations.sentences))
     gaps = _gaps(narrations)
     n, narrated = len(narrations), len(np.unique(window))
@@ -119,7 +139,7 @@ def redundancy(windows: Windows, narrations: Narrations) -> Redundancy:
         copies=1 - len(places) / len(inside) if len(inside) else 0.0,
         covered_s=covered,
         non_overlapping=int(covered / length + 1e-9),
-        redundancy=len(inside) * length / covered if covered else 0.0,
+        redundancy=cut / covered if covered else 0.0,
         sentences=len(uses),
         repeated=float(uses[uses > 1].sum() / n) if n else 0.0,
         gap_s=float(np.median(gaps)) if len(gaps) else float("nan"),
@@ -127,35 +147,42 @@ def redundancy(windows: Windows, narrations: Narrations) -> Redundancy:
         batch_repeats={size: repeat_probability(uses, size) for size in BATCHES if size <= n},
         later_annotators=_later(narrations),
         empty=narrations.empty,
+        window_s=length,
+        short=_short(windows),
     )
 
 
-def _ends(windows: Windows) -> Floats:
-    """Time at which each recording ends."""
-    last = [(r.segments[-1], r.spec.rate_hz) for r in windows.corpus.recordings]
-    return np.array([s.time_s + (s.stop - s.start) / rate for s, rate in last], dtype=np.float64)
+def _held(windows: Windows) -> Floats:
+    """Seconds of signal in each recording."""
+    return np.array([r.n_samples / r.spec.rate_hz for r in windows.corpus.recordings], dtype=np.float64)
+
+
+def _short(windows: Windows) -> int:
+    longest = [max(s.stop - s.start for s in r.segments) for r in windows.corpus.recordings]
+    return sum(n < windows.n_samples for n in longest)
 
 
 def _within(windows: Windows, narrations: Narrations) -> npt.NDArray[np.bool_]:
-    centre, ends = narrations.centre_s, _ends(windows)[narrations.recording]
-    return np.asarray((centre >= 0) & (centre <= ends))
+    centre, end = narrations.centre_s, ends(windows.corpus)[narrations.recording]
+    return np.asarray((centre >= 0) & (centre <= end))
 
 
 def _whole_seconds(windows: Windows, narrations: Narrations, inside: Ints) -> Floats:
     """Start of the published rule's window: ``floor(t - w/2)``, the first ``w`` early on, the last whole ones late."""
     length = windows.n_samples / windows.spec.rate_hz
-    t, end = narrations.centre_s[inside], np.floor(_ends(windows)[narrations.recording[inside]])
+    t, end = narrations.centre_s[inside], np.floor(ends(windows.corpus)[narrations.recording[inside]])
     last = np.maximum(end - length, 0.0)
     start = np.where(t >= end - length, last, np.floor(t - length / 2))
     return np.asarray(np.where(t <= length, 0.0, start))
 
 
-def _covered(places: Floats, length: float) -> float:
-    """Seconds under windows at different places ``(recording, start)``, sorted."""
+def _covered(places: Floats, length: float, held: Floats) -> float:
+    """Seconds under windows at different places ``(recording, start)``, sorted; at most what each recording holds."""
     if not len(places):
         return 0.0
     same = np.diff(places[:, 0]) == 0
-    return float(length + np.where(same, np.minimum(np.diff(places[:, 1]), length), length).sum())
+    new = np.r_[length, np.where(same, np.minimum(np.diff(places[:, 1]), length), length)]
+    return float(np.minimum(np.bincount(places[:, 0].astype(np.int64), new, len(held)), held).sum())
 
 
 def _gaps(narrations: Narrations) -> Floats:

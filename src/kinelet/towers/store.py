@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinelet.corpus.corpus import Corpus
-from kinelet.errors import BadOptionError
+from kinelet.errors import BadFileError, BadOptionError
 from kinelet.progress import Progress, silent
 from kinelet.towers.base import Items, Tower
+from kinelet.towers.names import check_name
 from kinelet.towers.reading import META, Dtype, EmbeddingStore, Pool, StoreMeta, Times, open_store
-from kinelet.towers.writing import tower_meta, write_store
+from kinelet.towers.writing import content_of, tower_meta, write_store
 
 STORES = "embeddings"
 
@@ -38,12 +38,10 @@ def store_folder(corpus_path: str | Path, modality: str) -> Path:
     """Folder of a modality's vectors.
 
     Raises:
-        BadOptionError: if the name is not made of letters, digits, ``_`` and ``-``.
+        BadOptionError: if the name is not made of letters, digits, ``_`` and ``-``, or means something else in
+            pretraining.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", modality):
-        raise BadOptionError(
-            f"{modality!r} cannot name a modality", remedy="Use letters, digits, _ and -, such as: text, video_front"
-        )
+    check_name(modality)
     return Path(corpus_path) / STORES / modality
 
 
@@ -102,7 +100,7 @@ def attach_vectors(
     dtype: Dtype = "float32",
     replace: bool = False,
 ) -> EmbeddingStore:
-    """Keep vectors that were made elsewhere.
+    """Keep vectors that were made elsewhere; those that are there already, with the same facts, are left as they are.
 
     Args:
         corpus_path: Folder of the corpus.
@@ -120,7 +118,7 @@ def attach_vectors(
         replace: Overwrite a store that is there.
 
     Raises:
-        BadOptionError: if a recording is not in the corpus, an item is there twice, or there is a store already.
+        BadOptionError: if a recording is not in the corpus, an item is there twice, or there is another store already.
         BadFileError: if a vector is zero or not finite, naming the item.
     """
     vectors, n = np.asarray(vectors), len(recording_ids)
@@ -139,6 +137,8 @@ def attach_vectors(
     )
     times = Times(list(recording_ids), _each(start_s, n), _each(duration_s, n))
     folder = store_folder(corpus_path, modality)
+    if folder.exists() and not replace and (there := _same(folder, meta, times, vectors)) is not None:
+        return there
     return write_store(folder, times.keys(), meta, vectors=vectors, times=times, replace=replace)
 
 
@@ -176,6 +176,23 @@ def attach_items(
         progress=progress,
         replace=replace,
     )
+
+
+def _same(folder: Path, meta: StoreMeta, times: Times, vectors: NDArray[Any]) -> EmbeddingStore | None:
+    """The store in a folder if these vectors would make the same one."""
+    try:
+        there = open_store(folder)
+    except BadFileError:
+        return None
+    facts = ("dim", "space", "tower", "probe", "pool", "preprocessing", "dtype")
+    same = (
+        all(getattr(there.meta, fact) == getattr(meta, fact) for fact in facts)
+        and there.recording == tuple(times.recording)
+        and np.array_equal(there.start_s, times.start_s)
+        and np.array_equal(there.duration_s, times.duration_s)
+        and there.content == content_of(vectors)
+    )
+    return there if same else None
 
 
 def _hash_of(corpus_path: str | Path, recording_ids: Sequence[str]) -> str:

@@ -92,7 +92,7 @@ def write_store(
     _check_keys(keys, times, str(folder))
     meta = meta.model_copy(update={"timed": times is not None, "items": len(keys)})
     if vectors is not None:
-        content = [_digest(row) for row in np.asarray(vectors)]
+        content: Sequence[str] = content_of(vectors)
         found = normalised(vectors, keys, str(folder))
     elif tower is not None:
         items = keys if items is None else items
@@ -103,6 +103,11 @@ def write_store(
     _put(folder, meta, keys, found, content, times)
     shutil.rmtree(_partial(folder), ignore_errors=True)
     return open_store(folder)
+
+
+def content_of(vectors: NDArray[Any]) -> tuple[str, ...]:
+    """What is kept of each of some vectors ``(items, dim)`` to know it again: a hash."""
+    return tuple(_digest(row) for row in np.asarray(vectors))
 
 
 def _check_keys(keys: Sequence[str], times: Times | None, where: str) -> None:
