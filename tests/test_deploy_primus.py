@@ -340,6 +340,46 @@ def test_foreign_files_are_refused_in_one_line(tmp_path: Path, content: bytes) -
     assert "\n" not in str(caught.value)
 
 
+def refused(path: Path) -> str:
+    with pytest.raises(BadFileError) as caught:
+        kl.import_weights("primus", path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("keep", [0, 1000, -100])
+def test_a_file_that_is_cut_short_is_to_be_downloaded_again(file: Path, tmp_path: Path, keep: int) -> None:
+    (tmp_path / "x.ckpt").write_bytes(file.read_bytes()[:keep])
+    told = refused(tmp_path / "x.ckpt")
+    assert "damaged or cut short" in told and "Download it again" in told and "newer PyTorch" not in told
+
+
+def test_a_file_of_an_old_pytorch_is_to_be_saved_anew(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}}, tmp_path / "x.ckpt", _use_new_zipfile_serialization=False)
+    assert "older pickle. Load and save it once with a newer PyTorch" in refused(tmp_path / "x.ckpt")
+
+
+def test_another_zip_archive_is_no_checkpoint(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", a=np.zeros(3))
+    told = refused(tmp_path / "x.npz")
+    assert "a zip archive, but no checkpoint. Give PRIMUS's best_model.ckpt" in told
+
+
+def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
+    assert "a folder, not a file. Give PRIMUS's best_model.ckpt" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (torch.zeros(3), "holds a Tensor, not a mapping. Give PRIMUS's"),
+        ({"state_dict": torch.zeros(3)}, "'state_dict' is a Tensor, not a state dict. Give PRIMUS's"),
+    ],
+)
+def test_a_tensor_in_the_place_of_a_mapping_says_what_to_give(tmp_path: Path, content: Any, told: str) -> None:
+    torch.save(content, tmp_path / "x.ckpt")
+    assert told in refused(tmp_path / "x.ckpt")
+
+
 def test_a_file_that_is_not_there_says_which_to_give(tmp_path: Path) -> None:
     with pytest.raises(BadFileError, match=r"gone\.ckpt: no such file. Give PRIMUS's best_model\.ckpt, Zenodo"):
         kl.import_weights("primus", tmp_path / "gone.ckpt")

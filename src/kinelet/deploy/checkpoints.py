@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,9 @@ from kinelet.errors import BadFileError
 
 MAX_BYTES = 4 << 30
 MAX_CLASSES = 1000
+_PICKLE = b"\x80"  # how files begin that PyTorch wrote before 1.6
 _AGAIN = "Copy or download it again"
+_ALONE = "Save the state dict alone: torch.save({'net': model.state_dict()}, path)"
 
 
 class Unread:
@@ -34,7 +37,11 @@ class Unread:
 
 
 def read_checkpoint(
-    path: str | Path, *, strange: bool = False, wanted: str = "a checkpoint file, for example .pkl or .pt"
+    path: str | Path,
+    *,
+    strange: bool = False,
+    wanted: str = "a checkpoint file, for example .pkl or .pt",
+    remedy: str = _ALONE,
 ) -> dict[str, Any]:
     """Read the mapping that ``torch.save`` wrote, without running any code that the file may hold.
 
@@ -43,6 +50,7 @@ def read_checkpoint(
         strange: Let other objects be, as training frameworks leave them beside the weights: each is read as an
             :class:`Unread`, and its class is never imported.
         wanted: What to give where there is no such file.
+        remedy: What to do where the file holds something else.
 
     Raises:
         BadFileError: if it is absent, too large, not of PyTorch's zip format, damaged, holds objects other than
@@ -50,8 +58,10 @@ def read_checkpoint(
     """
     path = Path(path)
     if not path.is_file():
-        raise BadFileError("no such file", where=str(path), remedy=f"Give {wanted}")
-    _require_sound(path)
+        raise BadFileError(
+            "a folder, not a file" if path.is_dir() else "no such file", where=str(path), remedy=f"Give {wanted}"
+        )
+    _require_sound(path, wanted)
     try:
         with safe_globals(_stand_ins(path) if strange else []):
             # Mapped, so that an optimiser's state is not read only to be thrown away.
@@ -60,25 +70,26 @@ def read_checkpoint(
         raise BadFileError(
             f"cannot be read as tensors and plain values: {_first_line(error)}",
             where=str(path),
-            remedy="Save the state dict alone: torch.save({'net': model.state_dict()}, path)",
+            remedy=remedy,
         ) from None
     if not isinstance(found, Mapping):
-        raise BadFileError(f"holds a {type(found).__name__}, not a mapping", where=str(path))
+        raise BadFileError(f"holds a {type(found).__name__}, not a mapping", where=str(path), remedy=remedy)
     return dict(found)
 
 
-def tensors_of(found: Mapping[str, Any], entry: str, path: str | Path) -> dict[str, Tensor]:
-    """The state dict under ``entry``, if every value is a tensor that the file really holds.
+def tensors_of(found: Mapping[str, Any], entry: str, path: str | Path, remedy: str = _ALONE) -> dict[str, Tensor]:
+    """The state dict under ``entry``, if every value is a tensor that the file really holds; else ``remedy`` is told.
 
     Raises:
         BadFileError: naming what is not, what is damaged, or if values are not finite.
     """
     state = found[entry]
     if not isinstance(state, Mapping) or not state:
-        raise BadFileError(f"{entry!r} is no state dict", where=str(path))
+        kind = "empty" if isinstance(state, Mapping) else f"a {type(state).__name__}, not a state dict"
+        raise BadFileError(f"{entry!r} is {kind}", where=str(path), remedy=remedy)
     others = [shown(k) for k, v in state.items() if not isinstance(k, str) or not _plain(v)]
     if others:
-        raise BadFileError(f"{entry!r} holds no tensor under {', '.join(others[:5])}", where=str(path))
+        raise BadFileError(f"{entry!r} holds no tensor under {', '.join(others[:5])}", where=str(path), remedy=remedy)
     # A few bytes can be spread over a tensor of any size by strides; such a one is larger than the file.
     claimed = sum(v.numel() * v.element_size() for v in state.values())
     if claimed > Path(path).stat().st_size:
@@ -157,23 +168,38 @@ def _checksum(tensor: Tensor) -> tuple[int, int]:
     return len(raw), zlib.crc32(raw.data)
 
 
-def _require_sound(path: Path) -> None:
+def _require_sound(path: Path, wanted: str) -> None:
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise BadFileError(f"{size} bytes, more than {MAX_BYTES} are not read", where=str(path))
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
+            if not any(e.filename.rpartition("/")[2] == "data.pkl" for e in entries):
+                raise BadFileError("a zip archive, but no checkpoint", where=str(path), remedy=f"Give {wanted}")
             _require_stored(entries, path)
             damaged = [e.filename for e in entries if "/data/" not in e.filename and not _sound(archive, e)]
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise BadFileError(
-            f"not a checkpoint of PyTorch 1.6 or later ({_first_line(error)})",
-            where=str(path),
-            remedy="Load and save it once with a newer PyTorch",
-        ) from None
+        raise _unzipped(path, wanted, error) from None
     if damaged:
         raise BadFileError(f"{', '.join(map(shown, damaged[:3]))}: damaged", where=str(path), remedy=_AGAIN)
+
+
+def _unzipped(path: Path, wanted: str, error: Exception) -> BadFileError:
+    """Why a file is not in PyTorch's zip format: it is of an old PyTorch, empty, damaged, or something else."""
+    with path.open("rb") as stream:
+        head = stream.read(1)
+    if head == _PICKLE:
+        remedy = "Load and save it once with a newer PyTorch"
+        return BadFileError(
+            "not a checkpoint of PyTorch 1.6 or later, but an older pickle", where=str(path), remedy=remedy
+        )
+    why = "the file is empty" if not head else _first_line(error)
+    return BadFileError(
+        f"not a checkpoint of PyTorch, or damaged or cut short ({why})",
+        where=str(path),
+        remedy=f"Download it again, whole; it should be {wanted}",
+    )
 
 
 def _require_stored(entries: Sequence[zipfile.ZipInfo], path: Path) -> None:
@@ -195,5 +221,6 @@ def _sound(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+    # PyTorch puts places in its own source in front.
+    lines = re.sub(r"\[enforce fail at [^\]]*\][\s.]*", "", str(error)).strip().splitlines()
     return shown(lines[0].rstrip(".")) if lines else type(error).__name__

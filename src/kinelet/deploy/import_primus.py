@@ -26,6 +26,7 @@ from kinelet.signal.spec import ACC, GYR, SignalSpec
 
 PUBLIC_SHA256 = "66392f3cebf1dcbe079fc4b8bdf3b4460bb7bcad8e47a217d114fcdf917fba3f"
 WANTED = "PRIMUS's best_model.ckpt, Zenodo record 15147513"
+REMEDY = f"Give {WANTED}"
 PREFIX = "imu_encoder."
 CONFIG: dict[str, Any] = {
     "base": "stacked_rnn",
@@ -95,7 +96,7 @@ def import_primus(path: str | Path, **facts: object) -> Encoder:
         BadOptionError: on an unknown fact.
     """
     known = validate(PrimusFacts, facts, where="import-weights primus")
-    found = read_checkpoint(path, strange=True, wanted=WANTED)
+    found = read_checkpoint(path, strange=True, wanted=WANTED, remedy=REMEDY)
     state = _encoder_state(found, path)
     with torch.device("meta"):
         outline = create_encoder("headed", spec=known.spec(), **CONFIG)
@@ -121,16 +122,18 @@ def theirs(ours: str) -> str:
 
 def _encoder_state(found: Mapping[str, Any], path: str | Path) -> dict[str, Tensor]:
     """Tensors under the encoder's prefix; the towers beside them are not even looked at."""
-    remedy = f"Give {WANTED}"
     state = found.get("state_dict")
+    if "state_dict" in found and not isinstance(state, Mapping):
+        kind = type(state).__name__
+        raise BadFileError(f"'state_dict' is a {kind}, not a state dict", where=str(path), remedy=REMEDY)
     if not isinstance(state, Mapping):
         held = ", ".join(map(shown, list(found)[:6])) or "nothing"
-        raise BadFileError(f"has no 'state_dict' but {held}", where=str(path), remedy=remedy)
+        raise BadFileError(f"has no 'state_dict' but {held}", where=str(path), remedy=REMEDY)
     ours = {k: v for k, v in state.items() if isinstance(k, str) and k.startswith(PREFIX)}
     if not ours:
         held = ", ".join(map(shown, list(state)[:5])) or "nothing"
-        raise BadFileError(f"no tensor under '{PREFIX}' but {held}", where=str(path), remedy=remedy)
-    return tensors_of({"state_dict": ours}, "state_dict", path)
+        raise BadFileError(f"no tensor under '{PREFIX}' but {held}", where=str(path), remedy=REMEDY)
+    return tensors_of({"state_dict": ours}, "state_dict", path, REMEDY)
 
 
 def _card(path: Path, facts: PrimusFacts) -> dict[str, Any]:
