@@ -18,6 +18,7 @@ from kinelet.corpus.process import BuildConfig
 from kinelet.signal.recording import Annotation
 from kinelet.signal.spec import imu_spec
 from kinelet.towers.base import CallableTower
+from kinelet.towers.phrases import sentences as public_sentences
 from kinelet.towers.registry import TOWERS, register_tower
 from kinelet.towers.store import open_store, store_folder
 
@@ -155,6 +156,61 @@ def test_a_label_without_a_sentence_is_named_and_may_be_left_out(corpus: Path, t
     assert annotate(corpus, "--sentences", tmp_path / "s.yaml", "--skip", "sit").status == 0
 
 
+def test_a_key_that_is_no_label_is_named_with_what_may_be_meant(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("Walk: a person walks\nsit: sits\n")
+    told = annotate(corpus, "--sentences", tmp_path / "s.yaml").complaint
+    assert "labels without sentences: 'walk'; no label of track 'activity': 'Walk'; did you mean 'walk'?" in told
+
+
+def test_keys_that_are_no_labels_are_told_beside_those_that_are(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("walk: a person walks\nsit: sits\nfly, high: flies\nsitt: sits\n")
+    shown = annotate(corpus, "--sentences", tmp_path / "s.yaml")
+    assert shown.status == 0
+    assert "no labels of track 'activity': 'fly, high', 'sitt'; for 'sitt', did you mean 'sit'?" in shown.err
+
+
+def test_a_public_set_may_have_more_labels(tmp_path: Path) -> None:
+    label = next(iter(public_sentences("uci_har")))
+    parts = recording("a", annotations=(Annotation(0.0, 9.0, label=label),))
+    shown = annotate(corpus_of(tmp_path / "c", parts).path, "--sentences", "uci_har")
+    assert (shown.status, shown.err) == (0, "")
+
+
+def test_what_is_skipped_and_no_label_is_told(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("walk: a person walks\n")
+    told = annotate(corpus, "--sentences", tmp_path / "s.yaml", "--skip", "Sit").complaint
+    assert "'Sit'; did you mean 'sit'?" in told
+
+
+def test_a_label_that_is_there_twice_is_refused(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text('walk: a person walks\nsit: sits\n"walk": strolls\n')
+    assert "label 'walk' is there 2 times" in annotate(corpus, "--sentences", tmp_path / "s.yaml").complaint
+
+
+def test_a_corpus_holds_one_set_of_sentences(corpus: Path, said: Path, tmp_path: Path) -> None:
+    annotate(corpus, "--narrations", said)
+    (tmp_path / "s.yaml").write_text("walk: a person walks\nsit: sits\n")
+    told = annotate(corpus, "--sentences", tmp_path / "s.yaml").complaint
+    assert "a corpus holds one set of sentences. --replace deletes the 3 there are" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--tower", "minilm"], "vectors have 3 numbers, those of tower 'minilm' have 384"),
+        (["--tower", "letters", "--space", "s"], "space 's' is not that of tower 'letters'"),
+    ],
+)
+def test_vectors_of_a_known_tower_must_fit_it(corpus: Path, tmp_path: Path, options: list[str], told: str) -> None:
+    npz = vectors(tmp_path / "v.npz", corpus, vectors=np.eye(4, 3) + 1)
+    assert told in annotate(corpus, "--vectors", npz, "--modality", "x", *options).complaint
+
+
+def test_vectors_of_a_known_tower_lie_in_its_space(corpus: Path, tmp_path: Path) -> None:
+    npz = vectors(tmp_path / "v.npz", corpus, vectors=np.eye(4, 3) + 1)
+    assert annotate(corpus, "--vectors", npz, "--modality", "x", "--json").document["space"] == "letters"
+
+
 def test_both_kinds_at_once(corpus: Path, said: Path, tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("walk: a person walks\nsit: a person sits\n")
     document = annotate(corpus, "--narrations", said, "--sentences", tmp_path / "s.yaml", "--json").document
@@ -186,10 +242,11 @@ def test_a_corpus_without_sentences_says_what_to_give(corpus: Path) -> None:
 
 def test_vectors_of_another_modality(corpus: Path, tmp_path: Path) -> None:
     npz = vectors(tmp_path / "v.npz", corpus)
-    document = annotate(corpus, "--vectors", npz, "--modality", "skeleton", "--pool", "mean", "--json").document
+    options = "--vectors", npz, "--modality", "skeleton", "--pool", "mean", "--json"
+    document = annotate(corpus, *options, tower="camera").document
     assert (document["items"], document["dim"], document["space"]) == (4, 6, "skeleton")
     store = open_store(store_folder(corpus, "skeleton"))
-    assert (store.meta.tower, store.meta.pool) == ("letters", "mean")
+    assert (store.meta.tower, store.meta.pool) == ("camera", "mean")
     np.testing.assert_allclose(np.linalg.norm(store.vectors, axis=1), 1, atol=1e-6)
 
 
@@ -241,7 +298,7 @@ def test_the_same_vectors_with_other_facts_are_others(corpus: Path, tmp_path: Pa
 )
 def test_wrong_arrays_are_one_line(corpus: Path, tmp_path: Path, changes: dict, told: str) -> None:
     npz = vectors(tmp_path / "v.npz", corpus, **changes)
-    assert told in annotate(corpus, "--vectors", npz, "--modality", "skeleton").complaint
+    assert told in annotate(corpus, "--vectors", npz, "--modality", "skeleton", tower="camera").complaint
     assert not store_folder(corpus, "skeleton").exists()
 
 

@@ -241,12 +241,19 @@ def test_a_label_without_a_sentence_is_named(corpus):
         sentences_for_labels(corpus, "activity", {"sit": ["sits"]})
 
 
+def test_labels_are_quoted_since_they_may_hold_commas_and_many_are_counted(tmp_path):
+    marks = tuple(Annotation(i / 2, i / 2 + 0.4, label=f"step, {i:02d}") for i in range(12))
+    corpus = corpus_of(tmp_path, recording("a", annotations=marks))
+    with pytest.raises(BadOptionError, match=r": 'step, 00', .*'step, 09', … \(12 in all\)"):
+        sentences_for_labels(corpus, "activity", {})
+
+
 def test_a_label_may_be_left_out(corpus):
     assert len(sentences_for_labels(corpus, "activity", {"sit": ["sits"]}, skip=["walk"])) == 1
 
 
 def test_a_track_without_labels_is_named_with_those_there_are(corpus):
-    with pytest.raises(BadOptionError, match=r"'moods'.*activity, narration"):
+    with pytest.raises(BadOptionError, match=r"'moods'.*'activity', 'narration'"):
         sentences_for_labels(corpus, "moods", {})
 
 

@@ -21,7 +21,7 @@ from kinelet.errors import BadOptionError, KineletError
 from kinelet.progress import Progress, silent
 from kinelet.towers.phrases import list_sentences, read_sentences
 from kinelet.towers.phrases import sentences as sentences_of_set
-from kinelet.towers.registry import open_tower
+from kinelet.towers.registry import list_towers, open_tower
 from kinelet.towers.store import EmbeddingStore, attach_text, attach_vectors, open_store, store_folder
 
 TEXT, PRECOMPUTED, NO_TOWER = "text", "precomputed", "none"
@@ -164,7 +164,7 @@ def require_windows(window_s: float, placement: str) -> None:
 def _of_labels(corpus: Corpus, track: str, given: str, skip: Collection[str]) -> Said:
     public = given in list_sentences()
     mapping = sentences_of_set(given) if public else read_sentences(given)
-    rows = sentences_for_labels(corpus, track, mapping, skip=skip)
+    rows = sentences_for_labels(corpus, track, mapping, skip=skip, tell_unused=not public)
     return within(rows, fit([n.recording for n in rows], [n.start_s for n in rows], [n.stop_s for n in rows], corpus))
 
 
@@ -222,8 +222,9 @@ def annotate_vectors(
         npz: Arrays ``vectors (items, dim)``, ``recording (items,)`` (ids or names, as text), ``start_s`` and
             ``duration_s`` (one number each, or one for all; seconds on the recording's own clock).
         modality: Name of the modality.
-        space: Vectors of modalities that share it can be compared; one of its own if not given.
-        tower: What made them.
+        space: Vectors of modalities that share it can be compared; if not given that of ``tower``, if kinelet knows
+            it, and else one of its own.
+        tower: What made them; if kinelet knows a tower of that name, they must fit it.
         pool: What a window with several items gives: one of them, drawn anew each time, or their mean.
         replace: Whether to replace vectors of this name that were attached before.
 
@@ -232,11 +233,12 @@ def annotate_vectors(
     Raises:
         BadFileError: if an array is missing, wrong or claims more than the file can hold, a vector is zero or not
             finite, a time is no number of seconds, a recording is not there, or all items of one lie outside it.
-        BadOptionError: if there are other vectors of that name already.
+        BadOptionError: if there are other vectors of that name already, or they are not those of a known tower.
     """
     corpus = Corpus.open(path)
     store_folder(path, modality)
     read = read_vectors(npz, corpus)
+    space = _space(read.vectors.shape[1], tower, space, modality, npz)
     store = attach_vectors(
         path,
         modality,
@@ -244,9 +246,23 @@ def annotate_vectors(
         read.ids,
         read.start_s,
         read.duration_s,
-        space=space or modality,
+        space=space,
         tower=tower,
         pool=pool,
         replace=replace,
     )
     return _annotated(modality, store, outside=read.outside, cut=read.cut)
+
+
+def _space(dim: int, tower: str, space: str | None, modality: str, npz: Path) -> str:
+    """Space of vectors; those that are said to be of a tower of kinelet's must have its width and space."""
+    if tower not in list_towers():
+        return space or modality
+    known = open_tower(tower)
+    if dim != known.dim:
+        what = f"vectors have {dim} numbers, those of tower {tower!r} have {known.dim}"
+        raise BadOptionError(what, where=str(npz), remedy="Leave --tower out, or give it a name of your own")
+    if space not in (None, known.space_id):
+        what = f"space {space!r} is not that of tower {tower!r}, {known.space_id!r}"
+        raise BadOptionError(what, where="--space", remedy="Leave --space out, or give --tower a name of your own")
+    return known.space_id

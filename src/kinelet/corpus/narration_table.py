@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kinelet.corpus.clean import WEARER
@@ -165,7 +164,10 @@ def _write(folder: Path, table: Any, wearer: str, replace: bool) -> bool:
         if _same(folder, table):
             return False
         if not replace and not _extends(folder, wearer):
-            what, remedy = "other sentences are attached already", "Replace them with --replace"
+            n = len(read_table(folder))
+            there = f"{n} there are" if n > 1 else "one there is"
+            what = "other sentences are attached already, and a corpus holds one set of sentences"
+            remedy = f"--replace deletes the {there}; to have both --narrations and --sentences, give them together"
             if wearer != wearer_in(folder):
                 what = f"was annotated with another word for the wearer, {wearer_in(folder)!r}"
                 remedy = "Leave --wearer out to keep it, or replace it with --replace"
@@ -185,40 +187,3 @@ def _same(path: Path, table: Any) -> bool:
         return bool(read_table(path).equals(table, check_metadata=True))
     except BadFileError:
         return False
-
-
-def sentences_for_labels(
-    corpus: Corpus,
-    track: str,
-    mapping: Mapping[str, Sequence[str]],
-    *,
-    skip: Collection[str] = (),
-    annotator: str = "labels",
-) -> list[Narration]:
-    """Every sentence of a label, for each interval that has the label.
-
-    Args:
-        corpus: Whose annotations to take.
-        track: Track of the labels.
-        mapping: Label to its sentences.
-        skip: Labels that get none.
-        annotator: What to call their origin.
-
-    Raises:
-        BadOptionError: if the track has no labels, or one that neither ``mapping`` nor ``skip`` names.
-    """
-    table = corpus.annotations
-    table = table.filter(pc.and_(pc.equal(table["track"], track), pc.is_valid(table["label"])))
-    labels = set(table["label"].to_pylist())
-    missing = sorted(labels - set(mapping) - set(skip))
-    if missing or not labels:
-        what = f"labels without sentences: {', '.join(missing[:10])}" if missing else f"no labels on track {track!r}"
-        tracks = ", ".join(sorted(set(corpus.annotations["track"].to_pylist()))) or "none"
-        remedy = "Give each one, or leave it out with --skip LABEL" if missing else f"Tracks of the corpus: {tracks}"
-        raise BadOptionError(what, where=str(corpus.path), remedy=remedy)
-    return [
-        Narration(r["recording"], r["start_s"], r["stop_s"], sentence, annotator)
-        for r in table.to_pylist()
-        if r["label"] not in skip
-        for sentence in mapping[r["label"]]
-    ]

@@ -20,12 +20,12 @@ import pyarrow.compute as pc
 
 from kinelet.corpus.clean import LIMIT, clean_sentence
 from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.label_sentences import sentences_for_labels
 from kinelet.corpus.links import assign
 from kinelet.corpus.manifest import NARRATIONS
 from kinelet.corpus.narration_table import (
     Narration,
     read_table,
-    sentences_for_labels,
     tell_what_no_longer_fits,
     wearer_in,
     write_narrations,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -46,7 +47,8 @@ def read_sentences(path: str | Path) -> Sentences:
     """Read a YAML file of ``label: [sentence, …]``; one sentence may stand without a list.
 
     Raises:
-        BadOptionError: if it is absent or not of that form, or a label has no sentence, or the same one twice.
+        BadOptionError: if it is absent or not of that form, a label is there twice, or has no sentence, or the same one
+            twice.
     """
     return {str(label): _checked(label, value, str(path)) for label, value in _mapping(path).items()}
 
@@ -57,7 +59,19 @@ def _mapping(path: str | Path) -> Mapping[str, object]:
     found = load_yaml(path)
     if not found:
         raise BadOptionError("holds no sentences", where=str(path), remedy="Write label: [sentence, …]")
+    _refuse_twice(Path(path))
     return found
+
+
+def _refuse_twice(path: Path) -> None:
+    """A mapping keeps the last of several equal keys, and would drop the sentences of the others without a word."""
+    import yaml
+
+    keys = Counter(key.value for key, _ in yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader).value)
+    twice = [key for key, count in keys.items() if count > 1]
+    if twice:
+        remedy = "Put all sentences of a label into one list"
+        raise BadOptionError(f"label {twice[0]!r} is there {keys[twice[0]]} times", where=str(path), remedy=remedy)
 
 
 def _checked(label: object, value: object, where: str) -> tuple[str, ...]:
