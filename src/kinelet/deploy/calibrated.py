@@ -141,8 +141,8 @@ def calibrate_labels(
     confidence, predicted, truth, person = (np.concatenate(c) for c in zip(*columns, strict=True))
     present, person = np.unique(person, return_inverse=True)
     names = tuple(part.subjects[i] for i in present)
-    found = calibrate(confidence, predicted, truth, person, names, aim=aim, target=target)
-    return replace(found, absent=tuple(c for c in made.classes if c not in marks.classes))
+    calibration = calibrate(confidence, predicted, truth, person, names, aim=aim, target=target)
+    return replace(calibration, absent=tuple(c for c in made.classes if c not in marks.classes))
 
 
 def truth_of(
