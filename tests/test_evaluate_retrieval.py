@@ -99,8 +99,18 @@ def test_an_encoder_without_that_space_is_refused(told: Any) -> None:
     corpus, encoder = told
     stranger = encoder.select("mm")
     stranger.card = {}
-    with pytest.raises(BadOptionError, match="no head for clip, text"):
+    with pytest.raises(
+        BadOptionError,
+        match=r"no head for clip \(space .*, text \(.*aligned with nothing.*pretrain primus",
+    ):
         retrieval_results(stranger, cut(corpus, stranger, CONFIG), CONFIG, name="x")
+
+
+def test_a_corpus_with_nothing_attached_is_told_apart(told: Any, tmp_path: Path) -> None:
+    _, encoder = told
+    bare = town(tmp_path / "bare", people=2)
+    with pytest.raises(BadOptionError, match=r"nothing is attached to the corpus.*with text \(space 'toy-space'"):
+        retrieval_results(encoder, cut(bare, encoder, CONFIG), CONFIG, name="x")
 
 
 def test_vectors_of_another_tower_are_refused(told: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -133,11 +133,7 @@ def retrieval_results(
     heads = {m.name: head_for(encoder, m) for m in pairing.modalities}
     missing = [m for m, head in heads.items() if head is None]
     if len(missing) == len(heads) or (config.modalities and missing):
-        raise BadOptionError(
-            f"the encoder has no head for {', '.join(missing) or 'anything'} of the corpus",
-            where=str(windows.corpus.path),
-            remedy="Attach vectors of the space that it was aligned with: kinelet corpus annotate",
-        )
+        raise _nothing_to_compare(encoder, pairing.modalities, missing, str(windows.corpus.path))
     known = {m: head for m, head in heads.items() if head is not None}
     motion = embed_outputs(encoder, windows, set(known.values()))
     note = card_note(encoder)
@@ -149,6 +145,25 @@ def retrieval_results(
         out += both_ways(modality, sides, config.ks, name, notes)
     progress(100)
     return out
+
+
+def _nothing_to_compare(
+    encoder: Encoder, there: Sequence[Modality], missing: Sequence[str], where: str
+) -> BadOptionError:
+    """What the corpus has, and what the encoder would need."""
+    heads = [f"{m} (space {e['space']!r})" for m, e in encoder.card.get(ALIGNMENT, {}).items()]
+    known = f"the encoder was aligned with {', '.join(heads)}" if heads else "the encoder was aligned with nothing"
+    if not there:
+        said = "nothing is attached to the corpus, neither sentences nor vectors"
+        return BadOptionError(f"{said}; {known}", where=where, remedy="Attach some with kinelet corpus annotate")
+    lacking = [f"{m.name} (space {m.space!r})" for m in there if m.name in missing]
+    return BadOptionError(
+        f"the encoder has no head for {', '.join(lacking)} of the corpus; {known}",
+        where=where,
+        remedy="Attach vectors of a space that it was aligned with: kinelet corpus annotate"
+        if heads
+        else "Align one with it: kinelet pretrain primus",
+    )
 
 
 def head_for(encoder: Encoder, modality: Modality) -> str | None:
