@@ -37,4 +37,4 @@ def test_each_name_is_explained() -> None:
 
 def test_a_person_sees_name_and_explanation_on_one_line() -> None:
     shown = done("list", "encoders").out.splitlines()
-    assert any(line.split()[0] == "resnet1d_34" and "3,635,840 parameters" in line for line in shown)
+    assert any(line.split()[0] == "resnet1d_34" and "3,635,840 parameters with 3 channels" in line for line in shown)

@@ -119,6 +119,18 @@ def test_a_run_without_text_is_one_line_with_what_to_do(corpus: Corpus, tmp_path
     assert "kinelet corpus annotate" in complaint
 
 
+def test_vectors_made_elsewhere_have_no_tower(corpus: Corpus, tmp_path: Path) -> None:
+    encoder, _ = aligned()
+    encoder.card["alignment"]["text"]["tower"] = "precomputed"
+    save_encoder(encoder, tmp_path / "m")
+    assert "that were made elsewhere" in kinelet("search", tmp_path / "m", WALK, "--corpus", corpus.path).complaint
+
+
+def test_a_person_who_is_not_there_is_told_in_words(run: Path, corpus: Corpus) -> None:
+    complaint = kinelet("search", run, WALK, "--corpus", corpus.path, "--subject", "P9", "--site", "ankle").complaint
+    assert f"no recording of subject P9, site ankle. See what there is: kinelet corpus info {corpus.path}" in complaint
+
+
 def test_a_tower_that_nobody_knows_is_one_line(corpus: Corpus, tmp_path: Path) -> None:
     encoder, _ = aligned()
     encoder.card["alignment"]["text"]["tower"] = "babel"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from kinelet.deploy.loading import select_output
 from kinelet.deploy.words import with_words
 from kinelet.encoders.headed import HeadedEncoder
 from kinelet.encoders.registry import create_encoder
@@ -50,6 +51,10 @@ def test_the_tower_is_opened_by_the_name_in_the_card(
 def test_an_encoder_without_text_says_what_to_do(pair: tuple[HeadedEncoder, CallableTower]) -> None:
     with pytest.raises(BadOptionError, match=r"trained without text.*pretrain primus.*corpus annotate"):
         with_words(encoder_of(), pair[1])
+
+
+def test_an_output_may_be_named_by_its_modality(pair: tuple[HeadedEncoder, CallableTower]) -> None:
+    assert select_output(pair[0].select("ss"), "text").config["output"] == "mm"
 
 
 def test_so_does_one_without_heads() -> None:

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from corpus_tools import recording, with_gaps
+from kinelet.cli import output
 from kinelet.corpus import Corpus
 from kinelet.deploy.search import SearchResult, search
 from kinelet.deploy.timeline import Span, Timeline
 from kinelet.errors import BadOptionError
-from kinelet.report.search import clock, hit_table, magnitude, plot_hits, when
+from kinelet.report.search import clock, day, hit_table, magnitude, plot_hits
 from kinelet.report.timeline import label_rows, plot_timelines, write_timelines
 from kinelet.signal.spec import imu_spec
 from words_tools import aligned, town
@@ -83,16 +84,27 @@ def test_times_are_hours_minutes_seconds() -> None:
 
 
 def test_a_known_clock_gives_the_date() -> None:
-    assert when(20.0, 1_700_000_000.0) == "0:20.0 (2023-11-14 22:13:20)"
-    assert when(20.0, None) == "0:20.0"
+    assert day(1_700_000_000.0) == "2023-11-14 22:13:20"
+    assert day(None) == ""
 
 
-def test_every_label_has_its_share_of_the_time() -> None:
-    rows = label_rows([LINE], ("walk", "sit", "run"))
+@pytest.mark.parametrize("start", [None, 1_700_000_000.0])
+def test_a_hit_takes_two_lines_of_80_columns_at_most(
+    found: SearchResult, start: float | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = {"subject": "some_study/person_0123", "recording": "some_study/person_0123/left_wrist_2", "stop_s": 3725.4}
+    long = [replace(h, **names, start_s=3720.4, start_unix_s=start, annotated="walking") for h in found.hits]
+    output.table("t", *hit_table(replace(found, hits=tuple(long))), tight=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 2 + 2 * len(long) and max(map(len, lines)) <= 80
+
+
+def test_every_label_given_has_its_share_of_the_time_longest_first() -> None:
+    rows = label_rows([LINE], ("sit", "walk", "run"))
     assert rows == [
         ("walk", "0.10", "50.0%"),
         ("sit", "0.05", "25.0%"),
-        ("run", "0.00", "0.0%"),
         ("left open", "0.05", "25.0%"),
     ]
 

@@ -139,7 +139,8 @@ def _corpus(out: Path) -> Corpus:
 
 
 def _unlabelled(corpus: Corpus, config: PretrainConfig) -> Windows:
-    return corpus.windows(config.data.window_s, config.data.hop_s, channels=config.data.channels)
+    data = config.data
+    return corpus.windows(data.window_s, data.hop_s, channels=data.channels, placement=data.placement)
 
 
 def _named(task: Task) -> Task:

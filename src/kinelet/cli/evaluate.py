@@ -33,7 +33,8 @@ def evaluate(
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", help="Of an encoder with heads: backbone, or a head such as ss or mm; default as saved."
+            "--output",
+            help="Of an encoder with heads: backbone, a head such as ss or mm, or a modality; default as saved.",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -88,7 +88,10 @@ def label(
         return
     if found is not None:
         output.table(f"Threshold from {len(found.people)} people of {calibrate}", ("what", "value"), found.rows())
-    output.table("Timeline", ("label", "minutes", "share"), label_rows(timelines, made.classes))
+    rows = label_rows(timelines, made.classes)
+    output.table("Timeline", ("label", "minutes", "share"), rows)
+    if unused := len(made.classes) - len(rows) + 1:
+        print(f"{unused} more labels fit nowhere best")
     if found is None and threshold is None:
         print("every window is answered, right or wrong: --calibrate CORPUS sets a threshold from people with labels")
     if skipped := source.skipped(made):

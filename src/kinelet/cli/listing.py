@@ -34,7 +34,9 @@ def listing(
 def _encoders() -> dict[str, str]:
     from kinelet.encoders.registry import ENCODERS
 
-    return {e.name: f"{e.title}; {e.parameters:,} parameters, {e.dim} dimensions" for e in ENCODERS.values()}
+    return {
+        e.name: f"{e.title}; {e.parameters:,} parameters with 3 channels, {e.dim} dimensions" for e in ENCODERS.values()
+    }
 
 
 def _methods() -> dict[str, str]:

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table on standard output."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, tight: bool = False) -> None:
+    """Print a table on standard output; a tight one has no lines, for more columns."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(title=Text(title, style="bold"), title_justify="left")
+    if tight:
+        shown.box, shown.pad_edge, shown.collapse_padding = None, False, True
     for name in columns:
         shown.add_column(name, overflow="fold")
     for row in rows:

@@ -72,8 +72,8 @@ def search(
     if json:
         output.as_json(hit_facts(found))
         return
-    output.table(f"“{sentence}” in {corpus}", *hit_table(found))
-    print(f"{found.windows:,} windows of {found.hours:.2f} h; z and percentile: where a hit lies among all of them")
+    output.table(f"“{sentence}” in {corpus}", *hit_table(found), tight=True)
+    print(f"{found.windows:,} windows of {found.hours:.2f} h; z: where a hit lies among all of them; --json tells more")
     if found.skipped:
         print(f"{found.skipped} recordings lack channels of the encoder ({' '.join(encoder.spec.channels)})")
     if not found.hits:

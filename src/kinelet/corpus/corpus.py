@@ -186,9 +186,10 @@ class Corpus:
             and (channels is None or set(channels) <= set(r.spec.channels))
         ]
         if not keep:
-            conditions = {**tests, "rate_hz": rate_hz, "channels": channels}
-            given = {k: v for k, v in conditions.items() if v is not None}
-            raise BadOptionError(f"no recording meets {given}", where=str(self.path), remedy="See Corpus.info()")
+            wishes = {**{k: sorted(v) for k, v in tests.items()}, "rate in Hz": [rate_hz], "channels": channels}
+            given = [f"{k} {' or '.join(map(str, v))}" for k, v in wishes.items() if v and v != [None]]
+            remedy = f"See what there is: kinelet corpus info {self.path}"
+            raise BadOptionError(f"no recording of {', '.join(given)}", where=str(self.path), remedy=remedy)
         ids = pa.array([r.id for r in keep], pa.string())
         return Corpus(self.path, keep, self.annotations.filter(pc.is_in(self.annotations["recording"], ids)))
 

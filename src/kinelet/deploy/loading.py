@@ -9,13 +9,17 @@ from kinelet.encoders.headed import BACKBONE, HeadedEncoder
 from kinelet.encoders.io import load_encoder
 from kinelet.errors import BadFileError, BadOptionError
 
+ALIGNMENT = "alignment"
+"""Where an encoder's card tells which head goes with which modality."""
+
 
 def load(source: str | Path, *, output: str | None = None) -> Encoder:
     """Load an encoder in evaluation mode.
 
     Args:
         source: A run directory, or a folder with ``config.json`` and ``model.safetensors``.
-        output: Of an encoder with heads, which one gives the embedding, or ``backbone``; default as it was saved.
+        output: Of an encoder with heads, which one gives the embedding (or a modality that it was aligned
+            with), or ``backbone``; default as it was saved.
 
     Raises:
         BadFileError: if there is no model, or it is not one.
@@ -32,6 +36,10 @@ def select_output(encoder: Encoder, output: str) -> Encoder:
         BadOptionError: if it has no such output.
     """
     if isinstance(encoder, HeadedEncoder):
+        # Modalities go by their head, as they do in pretraining.
+        aligned = encoder.card.get(ALIGNMENT) or {}
+        if output not in encoder.choices and output in aligned:
+            return encoder.select(str(aligned[output]["head"]))
         return encoder.select(output)
     if output == BACKBONE:
         return encoder

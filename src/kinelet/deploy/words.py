@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinelet.corpus.clean import clean_sentence
+from kinelet.deploy.loading import ALIGNMENT as ALIGNMENT
 from kinelet.deploy.loading import select_output
 from kinelet.encoders.base import Encoder
 from kinelet.errors import BadFileError, BadOptionError
@@ -17,7 +18,6 @@ from kinelet.towers.base import Tower, check_probe, embed_items
 from kinelet.towers.registry import TOWERS, open_tower
 from kinelet.vectors import unit
 
-ALIGNMENT = "alignment"
 TEXT = "text"
 
 Vectors = npt.NDArray[np.float32]
@@ -123,6 +123,11 @@ def _takes_text(name: str) -> bool:
 
 
 def _open(name: str, space: str) -> Tower:
+    if name == "precomputed":
+        raise BadOptionError(
+            f"it was aligned with vectors of the space {space!r} that were made elsewhere",
+            remedy="Pass a text tower of that space from Python (tower=): no sentence can be embedded without",
+        )
     if name not in TOWERS:
         raise BadOptionError(
             f"it was aligned with a tower of the space {space!r}, and no tower is named {name!r} here",

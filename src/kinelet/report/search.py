@@ -99,17 +99,29 @@ def _draw_hit(ax: Any, rank: int, hit: Hit, found: SearchResult, rec: Recording)
 
 
 def hit_table(found: SearchResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Column names and a row for each hit; the annotations have a column where there are any."""
-    heads = ("", "person", "recording", "from", "to", "score", "z", "percentile")
-    rows = [(str(rank), *_row(hit)) for rank, hit in enumerate(found.hits, start=1)]
-    if not any(hit.annotated for hit in found.hits):
-        return heads, rows
-    return (*heads, "annotated"), [(*r, hit.annotated or "") for r, hit in zip(rows, found.hits, strict=True)]
+    """Column names and a row for each hit, narrow enough for a terminal: :func:`hit_facts` has all of each.
+
+    Time of day and annotations have a column where there are any.
+    """
+    most = 16 if all(hit.start_unix_s is None for hit in found.hits) else 11
+    columns: dict[str, list[str]] = {
+        "": [str(rank) for rank in range(1, len(found.hits) + 1)],
+        "person": [_tail(hit.subject, most) for hit in found.hits],
+        "recording": [_tail(hit.recording, most) for hit in found.hits],
+        "from": [clock(hit.start_s) for hit in found.hits],
+        "to": [clock(hit.stop_s) for hit in found.hits],
+        "UTC": [day(hit.start_unix_s) for hit in found.hits],
+        "score": [f"{hit.score:.3f}" for hit in found.hits],
+        "z": [f"{hit.z:+.1f}" for hit in found.hits],
+        "annotated": [hit.annotated or "" for hit in found.hits],
+    }
+    kept = {head: column for head, column in columns.items() if any(column) or head not in ("UTC", "annotated")}
+    return tuple(kept), list(zip(*kept.values(), strict=True))
 
 
-def _row(hit: Hit) -> tuple[str, ...]:
-    times = (when(hit.start_s, hit.start_unix_s), clock(hit.stop_s))
-    return (hit.subject, hit.recording, *times, f"{hit.score:.3f}", f"{hit.z:+.1f}", f"{hit.percentile:.1f}")
+def _tail(name: str, most: int) -> str:
+    """The end of a name, which tells recordings of one study apart."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
 def hit_facts(found: SearchResult) -> dict[str, Any]:
@@ -119,8 +131,6 @@ def hit_facts(found: SearchResult) -> dict[str, Any]:
     return {**facts, "scores": spread, "hits": [asdict(hit) for hit in found.hits]}
 
 
-def when(start_s: float, start_unix_s: float | None) -> str:
-    """Time since the recording's start, and the date and time of day (UTC) where they are known."""
-    if start_unix_s is None:
-        return clock(start_s)
-    return f"{clock(start_s)} ({datetime.fromtimestamp(start_unix_s, tz=UTC):%Y-%m-%d %H:%M:%S})"
+def day(unix_s: float | None) -> str:
+    """Date and time of day (UTC), or nothing where they are not known."""
+    return "" if unix_s is None else f"{datetime.fromtimestamp(unix_s, tz=UTC):%Y-%m-%d %H:%M:%S}"

@@ -54,10 +54,11 @@ def check_ending(path: Path) -> None:
 
 
 def label_rows(timelines: Sequence[Timeline], classes: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Label, minutes and share of the time of each class and of what is left open, for a table."""
+    """Label, minutes and share of the time of each class that was given, longest first, and of what is left open."""
     seconds = joined(timelines)
     total = sum(seconds.values())
-    named: list[tuple[str, str | None]] = [*((c, c) for c in classes), (OPEN, None)]
+    given = sorted((c for c in classes if seconds.get(c)), key=lambda c: -seconds[c])
+    named: list[tuple[str, str | None]] = [*((c, c) for c in given), (OPEN, None)]
     return [
         (shown, f"{seconds.get(key, 0.0) / 60:.2f}", f"{seconds.get(key, 0.0) / total:.1%}" if total else "")
         for shown, key in named
