@@ -17,6 +17,7 @@ from cli_tools import Answer, done, finish, kinelet, start
 from corpus_tools import corpus_of, people, recording, with_gaps, with_pairs
 from kinelet.encoders.registry import list_encoders
 from kinelet.methods.registry import get_method, list_methods, method_info
+from kinelet.signal.spec import imu_spec
 
 TINY = (
     "encoder.options.widths=[8, 8]",
@@ -158,6 +159,15 @@ def test_a_refused_run_leaves_nothing(method: str, more: list[str], told: str, c
     plain = ("encoder.name=resnet1d_small", "encoder.options={widths: [8, 8]}", *more)
     assert told in kinelet(*command(corpus, tmp_path / "run", *plain, method=method)).complaint
     assert not (tmp_path / "run").exists()
+
+
+def test_recordings_of_different_channels_are_told_with_what_to_write(tmp_path: Path) -> None:
+    parts = [recording(f"r{i}", f"P{i}", 400, spec=imu_spec(50.0, gyro=i > 1)) for i in range(4)]
+    corpus = corpus_of(tmp_path / "mixed", *parts).path
+    told = kinelet(*command(corpus, tmp_path / "run")).complaint
+    assert "data.channels=acc_x,acc_y,acc_z" in told and "--channels acc_x,acc_y,acc_z" in told
+    assert not (tmp_path / "run").exists()
+    done(*command(corpus, tmp_path / "run", "data.channels=acc_x,acc_y,acc_z"))
 
 
 def test_resume_with_nothing_to_resume_says_so_first(corpus: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kinelet.corpus.manifest import RecordingInfo
 from kinelet.errors import BadOptionError, SpecMismatchError
@@ -37,9 +37,21 @@ def common_spec(
             raise SpecMismatchError(
                 f"recordings have different {field}: {' and '.join(values)}",
                 where=where,
-                remedy="Name the channels to use (channels=…), or take a part with Corpus.select(…)",
+                remedy=_remedy(field, specs),
             )
     return first if len(specs) == 1 else first.replace(site=None)
+
+
+def _remedy(field: str, specs: Iterable[SignalSpec]) -> str:
+    """How to choose what all of them have, if there is anything."""
+    first, *others = specs
+    shared = ",".join(c for c in first.channels if all(c in s.channels for s in others))
+    if field != "channels" or not shared:
+        return "Build a corpus of those that are alike, or take a part with Corpus.select(…)"
+    return (
+        f"Name channels that all have: kinelet pretrain … data.channels={shared}, "
+        f"or kinelet corpus build … --channels {shared}"
+    )
 
 
 def _restricted(info: RecordingInfo, channels: Sequence[str] | None) -> SignalSpec:

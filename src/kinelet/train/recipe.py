@@ -24,7 +24,7 @@ class DataConfig(FrozenModel):
     Attributes:
         window_s: Window length in seconds.
         hop_s: Hop in seconds; ``None`` for windows that do not overlap.
-        channels: Channels to use; ``None`` for all of the corpus.
+        channels: Channels to use, a list or a text with commas between names; ``None`` for all of the corpus.
         hold_out: People never shown to the encoder, by name; the rest are trained on.
         placement: How windows are laid; see :meth:`kinelet.corpus.corpus.Corpus.windows`. ``event``: around what was
             said; ``stretch``: one over each annotated interval or, without any, recording.
@@ -34,7 +34,7 @@ class DataConfig(FrozenModel):
 
     window_s: float = Field(default=5.0, gt=0)
     hop_s: float | None = Field(default=None, gt=0)
-    channels: tuple[str, ...] | None = None
+    channels: Names | None = None
     hold_out: tuple[str, ...] = ()
     placement: Placement = "grid"
     balance: Literal["none", "part"] = "none"
