@@ -196,7 +196,7 @@ def test_a_store_is_replaced_when_asked(tmp_path: Path) -> None:
         (["a", "a", "b"], None, "'a' is there twice"),
         ([], None, "no items"),
         (["a", "b"], timed(3), "differ in number"),
-        (list("abc"), Times(["r"] * 3, np.array([0, np.nan, 1]), np.ones(3)), "not finite"),
+        (list("abc"), Times(["r"] * 3, np.arange(3.0), np.array([0, np.nan, 1])), "not finite"),
         (list("abc"), Times(["r"] * 3, np.arange(3.0), np.array([1.0, -1.0, 1.0])), "negative"),
     ],
 )
@@ -205,6 +205,13 @@ def test_items_that_make_no_sense_are_refused(
 ) -> None:
     with pytest.raises(BadOptionError, match=message):
         write_store(tmp_path / "s", keys, META, vectors=np.ones((len(keys), 3)), times=times)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_start_that_is_no_number_is_refused_by_item(corpus: Path, bad: float) -> None:
+    name = Corpus.open(corpus).recordings[0].id
+    with pytest.raises(BadOptionError, match="start_s of item 1 "):
+        attach_vectors(corpus, "video", np.eye(2), [name] * 2, [0.0, bad], 1.0, space="s", tower="t")
 
 
 def test_fewer_vectors_than_items_are_refused(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class BuildSummary:
         failed = f", {len(self.failures)} failures" if self.failures else ""
         return (
             f"{self.built} sources built, {self.unchanged} unchanged{failed}; the corpus holds {self.recordings} "
-            f"recordings of {self.subjects} people, {self.hours:.2f} h"
+            f"recordings of {self.subjects} {'person' if self.subjects == 1 else 'people'}, {self.hours:.2f} h"
         )
 
     def as_dict(self) -> dict[str, Any]:

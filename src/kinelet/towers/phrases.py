@@ -67,7 +67,8 @@ def _refuse_twice(path: Path) -> None:
     """A mapping keeps the last of several equal keys, and would drop the sentences of the others without a word."""
     import yaml
 
-    keys = Counter(key.value for key, _ in yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader).value)
+    node = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    keys = Counter(key.value for key, _ in node.value) if node is not None else Counter[str]()
     twice = [key for key, count in keys.items() if count > 1]
     if twice:
         remedy = "Put all sentences of a label into one list"

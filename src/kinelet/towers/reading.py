@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from kinelet.config import FrozenModel
-from kinelet.errors import BadFileError
+from kinelet.errors import BadFileError, BadOptionError
 from kinelet.files import sha256
 from kinelet.towers.base import FloatArray, normalised
 
@@ -105,7 +105,15 @@ class Times:
     duration_s: NDArray[np.float64]
 
     def keys(self) -> list[str]:
-        """Item keys: recording and start in milliseconds."""
+        """Item keys: recording and start in milliseconds.
+
+        Raises:
+            BadOptionError: if a start is not finite.
+        """
+        bad = np.flatnonzero(~np.isfinite(self.start_s))
+        if len(bad):
+            what = f"start_s of item {bad[0]} (of recording {self.recording[bad[0]]!r}) is {self.start_s[bad[0]]:g}"
+            raise BadOptionError(what, remedy="Leave the item out, or mend it")
         return [f"{r}@{round(s * 1000)}" for r, s in zip(self.recording, self.start_s.tolist(), strict=True)]
 
 
