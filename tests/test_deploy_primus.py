@@ -457,7 +457,11 @@ class HiddenHarm:
         return (np.save, ("harm-was-done.npy", 1))
 
 
-@pytest.mark.parametrize("thing", [argparse.Namespace(lr=2e-4), Path("run/7"), Strange(), np.float64(0.5)], ids=lambda thing: type(thing).__name__)
+@pytest.mark.parametrize(
+    "thing",
+    [argparse.Namespace(lr=2e-4), Path("run/7"), Strange(), np.float64(0.5)],
+    ids=lambda thing: type(thing).__name__,
+)
 def test_objects_beside_the_weights_are_let_be(tmp_path: Path, thing: object) -> None:
     path = checkpoint(tmp_path / "x.ckpt", STATE, hyper_parameters={"args": thing}, callbacks=[thing])
     assert torch.equal(
