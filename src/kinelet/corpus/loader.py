@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinelet.corpus.samplers import Draw, Sampler
+from kinelet.corpus.windows import Windows
 from kinelet.errors import BadOptionError
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -75,16 +76,8 @@ def load_batch(draw: Draw, rank: int = 0, world: int = 1) -> Arrays:
     """Read one process's part of a global batch."""
     part = _part(draw, rank, world)
     index, windows = draw.index[part], draw.windows
-    subject, recording = windows.people_of(index)
-    batch: Arrays = {
-        "x": windows.gather(index),
-        "index": index,
-        "subject": subject.astype(np.int64),
-        "recording": recording.astype(np.int64),
-        "part": windows.part_of(index).astype(np.int64),
-        "time_s": windows.time_of(index),
-    }
-    if draw.candidates is not None:
+    batch: Arrays = windows.batch(index)
+    if draw.candidates is not None and isinstance(windows, Windows):
         candidates = draw.candidates[part]
         batch["candidate_index"] = candidates
         batch["candidates"] = windows.gather(candidates.ravel()).reshape(*candidates.shape, *batch["x"].shape[1:])

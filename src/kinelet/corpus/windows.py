@@ -108,6 +108,18 @@ class Windows:
             return self._gatherer.stretched(recording, start, self.spans.length[span])
         return self._gatherer(recording, start)
 
+    def batch(self, index: Ints) -> dict[str, npt.NDArray[Any]]:
+        """What the rows of a batch hold; see :func:`kinelet.corpus.loader.iterate_batches`."""
+        subject, recording = self.people_of(index)
+        return {
+            "x": self.gather(index),
+            "index": index,
+            "subject": subject.astype(np.int64),
+            "recording": recording.astype(np.int64),
+            "part": self.part_of(index).astype(np.int64),
+            "time_s": self.time_of(index),
+        }
+
     def __getitem__(self, i: int) -> FloatArray:
         """One window ``(channel, time)``."""
         window: FloatArray = self.gather(np.array([i]))[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +26,11 @@ class Encoder(nn.Module):
         name: Name in the registry; set by :func:`kinelet.create_encoder`.
         config: Keyword arguments that build the same network again.
         card: Facts that travel with the weights: method, corpus, people it was trained on, …
+        needs_fit: Whether :meth:`fit_input` has to see windows of the people it is trained on before training.
     """
 
     min_samples: int = 1
+    needs_fit: ClassVar[bool] = False
 
     def __init__(self, spec: SignalSpec, dim: int, config: dict[str, Any]) -> None:
         super().__init__()
@@ -38,6 +41,13 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Encode windows ``(batch, channel, time)`` into vectors ``(batch, dim)``."""
         raise TypeError(f"{type(self).__name__} does not define forward")
+
+    def fit_input(self, windows: Iterable[Tensor]) -> None:
+        """Fit what must be known of the signal beforehand; nothing, unless ``needs_fit``.
+
+        Args:
+            windows: Batches ``(batch, channel, time)`` of windows of people trained on.
+        """
 
     def check_input(self, shape: tuple[int, ...]) -> None:
         """Raise unless ``shape`` is a batch of windows this encoder can take.

@@ -75,6 +75,12 @@ def _headed(spec: SignalSpec, options: Mapping[str, object]) -> Encoder:
     return HeadedEncoder(spec, validate(HeadedConfig, options, where="encoder headed"))
 
 
+def _shared_private(spec: SignalSpec, options: Mapping[str, object]) -> Encoder:
+    from kinelet.encoders.shared_private import SharedPrivate, SharedPrivateConfig
+
+    return SharedPrivate(spec, validate(SharedPrivateConfig, options, where="encoder shared_private"))
+
+
 _RECORDS = (
     EncoderInfo(
         "resnet1d_34",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NotRequired, TypedDict
 
 import torch
@@ -92,6 +93,23 @@ class Feed:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """How some of a method's parameters are trained, where that is not as the others are.
+
+    Attributes:
+        scale: Their learning rate, as a multiple of the loop's.
+        betas: Decay of the moments of Adam; ``None`` for the usual ones.
+        weight_decay: ``None`` for the loop's.
+        apart: Their gradients are clipped by their own norm, not together with the others.
+    """
+
+    scale: float = 1.0
+    betas: tuple[float, float] | None = None
+    weight_decay: float | None = None
+    apart: bool = False
+
+
+@dataclass(frozen=True)
 class Validation:
     """How the best weights of a run are chosen: by a score on windows of people set aside.
 
@@ -156,6 +174,17 @@ class Method(nn.Module):
 
     def facts(self) -> dict[str, Any]:
         """Facts for the card of what is kept, in plain data."""
+        return {}
+
+    def rates(self) -> Mapping[str, Rate]:
+        """How parameters whose names begin with a prefix are trained; the first prefix that fits counts."""
+        return {}
+
+    def keep(self, folder: Path) -> None:
+        """Write what is to be kept beside the encoder, into the folder that holds it."""
+
+    def diagnose(self, batch: Any, generator: torch.Generator) -> dict[str, float]:
+        """Numbers for the log, on a batch that is not trained on; in evaluation mode, without gradients."""
         return {}
 
     def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:

@@ -23,14 +23,15 @@ class MethodInfo:
         title: One line for tables.
         paper: Where it comes from.
         load: Imports it and returns its class and its configuration's class.
-        keeps: What its run leaves: an ``encoder``, or a ``distance`` between windows.
+        keeps: What its run leaves: an ``encoder``, a ``distance`` between windows, or ``aligned`` encoders of several
+            modalities, which ``kinelet align`` trains on pairs.
     """
 
     name: str
     title: str
     paper: str
     load: Callable[[], Pair]
-    keeps: Literal["encoder", "distance"] = "encoder"
+    keeps: Literal["encoder", "distance", "aligned"] = "encoder"
 
 
 def _simclr() -> Pair:
