@@ -63,7 +63,8 @@ class SharedPrivate(Encoder):
         base = build(encoder_info(config.base), spec, config.base_config) if base is None else base
         told = {**config.model_dump(mode="json"), "base_config": base.config}
         super().__init__(spec, _width(config.output, base.dim, config.width), told)
-        self.base, self.output, self.width, self.norm = base, config.output, config.width, config.norm
+        self.output: str = config.output
+        self.base, self.width, self.norm = base, config.width, config.norm
         self.min_samples = base.min_samples
         self.head_u = _head(base.dim, config.width, config.depth)
         self.head_v = _head(base.dim, config.width, config.depth)

@@ -25,6 +25,19 @@ class Judge:
     every: int
 
 
+@dataclass(frozen=True)
+class Watch:
+    """Looks at a method now and then, for the log alone.
+
+    Attributes:
+        look: From the method, in evaluation mode, to named numbers; the same in every process.
+        every: Steps between two looks; after the last step there is one too.
+    """
+
+    look: Callable[[Method], dict[str, float]]
+    every: int
+
+
 class BestWeights:
     """Copy of a module's weights at their lowest score.
 

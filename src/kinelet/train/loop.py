@@ -19,13 +19,13 @@ from kinelet.methods.base import Batch, Method, Output
 from kinelet.progress import Progress, silent
 from kinelet.train import distributed
 from kinelet.train.allocator import freed_memory_kept
-from kinelet.train.best import BestWeights, Judge
+from kinelet.train.best import BestWeights, Judge, Watch
 from kinelet.train.checkpoint import load_checkpoint, save_checkpoint
 from kinelet.train.config import TrainConfig
 from kinelet.train.distributed import World
 from kinelet.train.log import RunLog
 from kinelet.train.monitor import collapse_indicators
-from kinelet.train.optim import WeightAverage, learning_rate, make_optimizer
+from kinelet.train.optim import WeightAverage, clip_gradients, learning_rate, make_optimizer
 
 #: Given the first step and the number of steps, yields this process's rows of every global batch, in step order.
 BatchSource = Callable[[int, int], Iterator[Mapping[str, Any]]]
@@ -50,6 +50,7 @@ def fit(
     world: World | None = None,
     state: Mapping[str, Any] | None = None,
     judge: Judge | None = None,
+    watch: Watch | None = None,
     progress: Progress = silent,
 ) -> None:
     """Train ``method.encoder`` in place, from the checkpoint in ``folder`` if there is one.
@@ -63,6 +64,7 @@ def fit(
         world: This process's place; joined from the environment if not given.
         state: Facts stored in the checkpoint (configuration hash) beside the step.
         judge: Scores the method now and then; the weights with the lowest score are kept, not the last.
+        watch: Looks at the method now and then; what it sees is logged.
         progress: Told after every step.
 
     Raises:
@@ -71,7 +73,7 @@ def fit(
     """
     world = world or distributed.join(config.device)
     with freed_memory_kept() if world.device.type == "cpu" else nullcontext():
-        Loop(method, config, folder, world, dict(state or {}), judge).run(batches, progress)
+        Loop(method, config, folder, world, dict(state or {}), judge, watch).run(batches, progress)
 
 
 class Loop:
@@ -85,7 +87,9 @@ class Loop:
         world: World,
         state: dict[str, Any],
         judge: Judge | None,
+        watch: Watch | None = None,
     ) -> None:
+        self.watch = watch
         self.method, self.config, self.folder, self.world, self.state = method, config, folder, world, state
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -121,7 +125,7 @@ class Loop:
                     output = self._step(batch)
                     self.done += 1
                     seen += self.config.batch_size
-                    scored = self._validate()
+                    scored = self._validate() | self._look()
                     if scored or self.done % self.config.log_every == 0 or self.done == self.config.steps:
                         rate = seen / (time.monotonic() - clock)
                         self._log(log, output, {"windows_per_s": rate} | scored, progress)
@@ -156,15 +160,25 @@ class Loop:
         self.best.update(self.method.encoder, score)
         return {"validation": score}
 
+    def _look(self) -> dict[str, float]:
+        """What there is to see where a look is due."""
+        if self.watch is None or not (self.done % self.watch.every == 0 or self.done == self.config.steps):
+            return {}
+        self.method.eval()
+        with self._autocast(), torch.no_grad():
+            seen = self.watch.look(self.method)
+        self.method.train()
+        return seen
+
     def _step(self, batch: Mapping[str, Any]) -> Output:
         step, config = self.done, self.config
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(step, config)
+            group["lr"] = learning_rate(step, config) * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
         distributed.send_buffers(self.method, self.world)
         outputs = [self._micro(micro, rows, step) for micro, rows in enumerate(_split(batch, config.accumulate))]
         if config.clip is not None:
-            nn.utils.clip_grad_norm_(self.method.parameters(), config.clip)
+            clip_gradients(self.method, config.clip)
         self.optimizer.step()
         if self.average is not None:
             self.average.update(self.method.encoder)
