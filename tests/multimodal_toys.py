@@ -27,7 +27,7 @@ NAMES = ("acc", "bvp")
 def spec_of(name: str, window_s: float | None = SECONDS) -> SignalSpec:
     """What windows of a modality are."""
     rate, channels = MODALITIES[name]
-    return SignalSpec(rate, channels, ("1",) * len(channels), window_s)
+    return SignalSpec(rate_hz=rate, channels=channels, units=("1",) * len(channels), window_s=window_s)
 
 
 def samples_of(name: str) -> int:
