@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from kinelet.config import validate
@@ -34,6 +36,9 @@ __all__ = [
     "steps_of",
     "training_views",
 ]
+
+#: Windows that the normalisation of an encoder's input is fitted on, at most.
+INPUT_WINDOWS = 4096
 
 
 def pretrain(
@@ -94,6 +99,7 @@ def pretrain_windows(
         from kinelet.train.pairing import Pairing
 
         run.pairing = Pairing([*fit, *held], config.modalities, seed=config.train.seed)
+    fit_input(encoder, fit)
     judge = judge_on(held, rule, config.train.seed, run.pairing)
     run.plan(resume, kind.feed(method_config), fit)
     method, facts = _method(kind, encoder, method_config, run)
@@ -106,6 +112,7 @@ def pretrain_windows(
     )
     if world.main:
         save_encoder(trained, run.folder / "model")
+        method.keep(run.folder / "model")
     distributed.barrier(world)
     return trained
 
@@ -119,6 +126,19 @@ def training_views(corpora: Sequence[Corpus] | Corpus, data: DataConfig) -> list
     parts = [corpora] if isinstance(corpora, Corpus) else list(corpora)
     _require_known(data.hold_out, parts)
     return [_windows(c, data) for c in parts]
+
+
+def fit_input(encoder: Encoder, views: Sequence[Windows]) -> None:
+    """Show an encoder that asks for it windows that it is trained on, spread evenly; the same ones every time."""
+    if encoder.needs_fit:
+        share = INPUT_WINDOWS // len(views)
+        encoder.fit_input(torch.as_tensor(part) for view in views for part in _spread(view, share))
+
+
+def _spread(view: Windows, most: int) -> Iterator[npt.NDArray[np.float32]]:
+    chosen = np.unique(np.linspace(0, len(view) - 1, min(most, len(view))).round().astype(np.int64))
+    for part in np.array_split(chosen, -(-len(chosen) // 256)):
+        yield view.gather(part)
 
 
 def steps_before(config: PretrainConfig) -> int:
