@@ -18,6 +18,9 @@ app.command("annotate")(annotate)
 Out = Annotated[Path, typer.Option(help="Corpus folder.")]
 Rate = Annotated[float | None, typer.Option(help="Resample everything to this rate (Hz).")]
 Channels = Annotated[str | None, typer.Option(help="Channels to keep, for example acc_x,acc_y,acc_z.")]
+Streams = Annotated[
+    bool, typer.Option("--streams", help="Store side streams (temperature, …) as recordings of their own.")
+]
 Workers = Annotated[int, typer.Option(min=1, help="Processes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -36,9 +39,7 @@ def build(
     channels: Channels = None,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="Calibrate accelerometers against gravity.")] = False,
     nonwear: Annotated[str, typer.Option(help="keep, or drop: what was not worn becomes gaps.")] = "keep",
-    streams: Annotated[
-        bool, typer.Option("--streams", help="Store side streams (temperature, …) as recordings of their own.")
-    ] = False,
+    streams: Streams = False,
     workers: Workers = 1,
     json: Json = False,
 ) -> None:
@@ -71,6 +72,7 @@ def add(
     download: Annotated[bool, typer.Option("--download", help="Fetch from the publisher into it first.")] = False,
     rate: Rate = None,
     channels: Channels = None,
+    streams: Streams = False,
     workers: Workers = 1,
     json: Json = False,
 ) -> None:
@@ -86,7 +88,8 @@ def add(
     if not dataset.find(raw):
         remedy = instructions(dataset.card, raw)
         raise BadFileError(f"no recordings of {dataset.card.title} here", where=str(raw), remedy=remedy)
-    _build(dataset_sources(name, raw), out, {"rate_hz": rate, "channels": channels}, workers, json)
+    given = {"rate_hz": rate, "channels": channels, "streams": streams}
+    _build(dataset_sources(name, raw), out, given, workers, json)
 
 
 @app.command("info")
