@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from kinelet.cli import (
+    align,
     corpus,
     demo,
     distance,
@@ -33,6 +34,7 @@ app.command("demo", short_help="Ten people, seven exercises: the whole walk in m
 app.command("read")(read.read)
 app.add_typer(corpus.app, name="corpus", short_help="Build a corpus, add to it, look inside.")
 app.command("pretrain", short_help="Learn an encoder from recordings without labels.")(pretrain.pretrain)
+app.command("align", short_help="Align encoders of several sensors on few pairs.")(align.align)
 app.add_typer(distance.app, name="distance")
 app.command("evaluate", short_help="Judge a run on people it has never seen.")(evaluate.evaluate)
 app.command("embed")(embed.embed)

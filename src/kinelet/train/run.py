@@ -34,7 +34,7 @@ from kinelet.train.recipe import PretrainConfig
 if TYPE_CHECKING:
     from kinelet.train.pairing import Pairing
 
-_HARMLESS = ("workers", "log_every", "checkpoint_every", "threads", "device")
+HARMLESS = ("workers", "log_every", "checkpoint_every", "threads", "device")
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Run:
         """Hash of everything that decides the weights; a checkpoint of anything else is refused."""
         facts = self.config.model_dump(mode="json")
         for loop in [facts["train"], *([facts["distance"]["train"]] if facts["distance"] else [])]:
-            for harmless in _HARMLESS:
+            for harmless in HARMLESS:
                 loop.pop(harmless)
         if facts["distance"] and (used := facts["distance"]["use"]) is not None:
             facts["distance"]["use"] = identity(used)
@@ -93,7 +93,7 @@ class Run:
         self.feed, self.sampler = feed, make_sampler(self.views if views is None else views, feed, self.config)
         if self.pairing is not None:
             self.sampler = self.pairing.wrap(self.sampler)
-        _require_free(self.folder, self.fingerprint, resume)
+        require_free(self.folder, self.fingerprint, resume)
 
     def begin(self) -> None:
         """Make the folder, with the configuration in it: once everything that can be refused has been looked at."""
@@ -234,7 +234,7 @@ def holds_run(folder: Path) -> bool:
     )
 
 
-def _require_free(folder: Path, fingerprint: str, resume: bool) -> None:
+def require_free(folder: Path, fingerprint: str, resume: bool) -> None:
     state = read_state(folder)
     if state is None and not (folder / "model").exists():
         return
