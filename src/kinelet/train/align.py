@@ -72,16 +72,16 @@ def align(
     require_names(chosen.names, where="modalities")
     _require_known(unimodal, chosen.names)
     world = distributed.join(config.train.device)
-    torch.manual_seed(config.train.seed)
-    starts = {
-        name: start_of(
-            name, unimodal.get(name), chosen, config, fitted=kind.kind == "fitted", out=out, progress=progress
-        )
-        for name in chosen.names
-    }
+    starts: dict[str, Start] = {}
+    before = 0
+    for name in chosen.names:
+        source, told = unimodal.get(name), partial(_after, progress, before)
+        starts[name] = start_of(name, source, chosen, config, fitted=kind.kind == "fitted", out=out, progress=told)
+        before += steps_before(source, config)
     resolved = config.model_copy(update={"method_options": method_config.model_dump(mode="json")})
     run = _Run(chosen, out, resolved, world, starts)
     require_free(out, run.fingerprint, resume)
+    torch.manual_seed(config.train.seed)
     method = cast(Any, kind)(
         {name: start.encoder for name, start in starts.items()},
         method_config,

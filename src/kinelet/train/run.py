@@ -235,6 +235,7 @@ def holds_run(folder: Path) -> bool:
 
 
 def require_free(folder: Path, fingerprint: str, resume: bool) -> None:
+    """Raise if a folder holds a run, unless it is this very one and may be gone on with."""
     state = read_state(folder)
     if state is None and not (folder / "model").exists():
         return

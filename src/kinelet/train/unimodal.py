@@ -6,6 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+from zlib import crc32
+
+import numpy as np
+import torch
 
 from kinelet.config import validate
 from kinelet.corpus.corpus import Corpus
@@ -114,9 +118,15 @@ def start_of(
 
 
 def _fresh(name: str, pairs: Moments, config: AlignConfig) -> Encoder:
-    encoder = create_encoder(config.encoder.name, spec=pairs.specs[name], **config.encoder.options)
+    spec, seed = pairs.specs[name], _seed(config, name)
+    encoder = create_encoder(config.encoder.name, spec=spec, seed=seed, **config.encoder.options)
     fit_input(encoder, [pairs.modality(name)])
     return encoder
+
+
+def _seed(config: AlignConfig, name: str) -> int:
+    """A seed of a modality's own, whatever came before it and in whatever order."""
+    return int(np.random.SeedSequence([config.train.seed, crc32(name.encode())]).generate_state(1)[0])
 
 
 def _start(
@@ -126,7 +136,9 @@ def _start(
     base.spec.require(pairs.specs[name], where=f"unimodal {name}")
     width = base.dim if fitted else config.heads.width
     depth = 1 if fitted else config.heads.depth
-    heads = SharedPrivate.around(base, width=width, depth=depth, norm="none" if fitted else "layer")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_seed(config, name))
+        heads = SharedPrivate.around(base, width=width, depth=depth, norm="none" if fitted else "layer")
     card = encoder.card
     told = {key: card.get(key) for key in ("method", "steps", "pretrain_people", "pretrain_windows") if key in card}
     seen = tuple(card.get("pretrain_subjects", ()))
