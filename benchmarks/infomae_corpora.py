@@ -5,6 +5,10 @@ again under ``WORK/raw``, so that the corpus is the one which the command line m
 
     kinelet corpus add stress_predict --raw WORK/raw/stress_predict --streams --out WORK/corpora/stress_predict
 
+``utd_mhad``: inertial sensor (50 Hz) and the 20 joints of a Kinect (30 Hz), made the same way; a clip is one window of
+each. ``classyglass``: accelerometer and gyroscope on glasses. ``geotec``: phone in the pocket and watch on the wrist,
+by the time of day. ``umafall``: chest, waist, wrist and ankle, stamped by one phone.
+
 Corpora go to ``WORK/corpora/NAME``. A second call finds what the first one made; ``--only`` makes some of them.
 
     python benchmarks/infomae_corpora.py --data ../shared/data --work runs/infomae
@@ -23,11 +27,13 @@ from typing import Any
 import numpy as np
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from scipy.io import savemat
 
 from kinelet.corpus import Corpus
 from kinelet.corpus.build import build
 from kinelet.corpus.find import dataset_sources
 from kinelet.corpus.process import BuildConfig
+from kinelet.corpus.sources import FileSource
 from kinelet.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +90,43 @@ def stress_predict(data: Path, work: Path) -> Corpus:
     return built(dataset_sources("stress_predict", raw), work, "stress_predict")
 
 
+def raw_utd_mhad(data: Path, raw: Path) -> None:
+    """Inertial/a1_s1_t1_inertial.mat, … in g and deg/s, Skeleton/a1_s1_t1_skeleton.mat, … in metres."""
+    table = pq.read_table(data / "utd_mhad" / "imu.parquet")
+    motion = np.stack([table[c].to_numpy() for c in ("ax", "ay", "az", "gx", "gy", "gz")], axis=1)
+    key = np.stack([table[c].to_numpy() for c in ("activity", "subject", "trial")], axis=1)
+    edges = [0, *(np.flatnonzero((key[1:] != key[:-1]).any(axis=1)) + 1).tolist(), len(key)]
+    (raw / "Inertial").mkdir(parents=True, exist_ok=True)
+    (raw / "Skeleton").mkdir(exist_ok=True)
+    for a, b in pairwise(edges):
+        name = "a{}_s{}_t{}_inertial.mat".format(*key[a])
+        savemat(raw / "Inertial" / name, {"d_iner": motion[a:b].astype(np.float64)})
+    with np.load(data / "utd_mhad" / "skeleton_mm_i16.npz", allow_pickle=False) as held:
+        for name in held.files:  # (frame, joint, axis) in millimetres
+            joints = held[name].transpose(1, 2, 0) / 1000.0
+            savemat(raw / "Skeleton" / f"{name}_skeleton.mat", {"d_skel": joints})
+    (raw / "complete").touch()
+
+
+def utd_mhad(data: Path, work: Path) -> Corpus:
+    """The published files, then what ``kinelet corpus add utd_mhad --streams`` does."""
+    raw = work / "raw" / "utd_mhad"
+    if not (raw / "complete").exists():
+        raw_utd_mhad(data, raw)
+    return built(dataset_sources("utd_mhad", raw), work, "utd_mhad")
+
+
+def from_cards(name: str, parts: tuple[str, ...], rate_hz: float) -> Callable[[Path, Path], Corpus]:
+    """Maker of a corpus from one compact table and a card for each of its sensors."""
+
+    def make(data: Path, work: Path) -> Corpus:
+        table, cards = data / name / f"{name}.parquet", ROOT / "tests" / "cards"
+        sources = [FileSource(table, part, card=cards / f"{part}.yaml", dataset=name) for part in parts]
+        return built(sources, work, name, rate_hz=rate_hz)
+
+    return make
+
+
 def built(sources: Any, work: Path, name: str, **options: Any) -> Corpus:
     """Build or find a corpus with its side streams."""
     summary = build(sources, work / "corpora" / name, BuildConfig(streams=True, **options))
@@ -91,7 +134,13 @@ def built(sources: Any, work: Path, name: str, **options: Any) -> Corpus:
     return Corpus.open(work / "corpora" / name)
 
 
-SETS: dict[str, Callable[[Path, Path], Corpus]] = {"stress_predict": stress_predict}
+SETS: dict[str, Callable[[Path, Path], Corpus]] = {
+    "stress_predict": stress_predict,
+    "utd_mhad": utd_mhad,
+    "classyglass": from_cards("classyglass", ("classyglass",), 50.0),
+    "geotec": from_cards("geotec", ("geotec_phone", "geotec_watch"), 50.0),
+    "umafall": from_cards("umafall", tuple(f"umafall_{p}" for p in ("chest", "waist", "wrist", "ankle")), 20.0),
+}
 
 
 def main() -> None:

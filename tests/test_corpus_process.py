@@ -37,6 +37,11 @@ def test_what_is_left_out_becomes_a_gap_with_a_reason():
     assert [(g.start_s, g.stop_s, g.reason) for g in gaps] == [(0.8, 1.2, "nonwear")]
 
 
+def test_a_later_first_sample_is_later_on_a_shared_clock_too():
+    rec = recording(n=100, meta={"clock": "trial", "clock_start_s": 7.0})
+    assert keep_samples(rec, np.arange(100) >= 25, "nonwear").meta["clock_start_s"] == 7.5
+
+
 def test_old_gaps_keep_their_reason():
     rec = with_gaps([10, 10], gap_reasons=("idle_sleep",))
     keep = np.ones(20, bool)

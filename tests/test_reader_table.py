@@ -326,6 +326,22 @@ def test_reset_clock_splits_where_asked_and_says_so(tmp_path: Path) -> None:
     assert "runs backwards" in recs[1].warnings[0]
 
 
+def shared(tmp_path: Path, sites: list[str], times: list[float], **time: Any) -> list[Recording]:
+    columns = {**still(len(times)), "site": sites, "t": times, "trial": ["one"] * len(times)}
+    about = {"column": "t", "shared": ["trial"], "unit": "ms", **time}
+    return every(csv(tmp_path / "t.csv", columns), time=about, recording=("site",), rate_hz=50)
+
+
+def test_sensors_on_a_shared_clock_say_where_they_begin_on_it(tmp_path: Path) -> None:
+    recs = shared(tmp_path, ["a", "a", "b", "b"], [100, 120, 140, 160])
+    assert [(r.meta["clock"], r.meta["clock_start_s"]) for r in recs] == [("one", 0.1), ("one", 0.14)]
+
+
+def test_a_shared_clock_that_was_set_back_has_no_beginning(tmp_path: Path) -> None:
+    recs = shared(tmp_path, ["a"] * 4, [100, 120, 40, 60], resets="split")
+    assert len(recs) == 2 and not any("clock" in r.meta for r in recs)
+
+
 def test_duplicate_times_are_refused_by_default(tmp_path: Path) -> None:
     with pytest.raises(BadFileError, match=r"row 2.*1 rows have the time of the row before"):
         timed(tmp_path, [0, 20, 20, 40], unit="ms", irregular=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from kinelet.signal.resample import resample
 
 BoolArray = npt.NDArray[np.bool_]
 LEFT_OUT = "left_out_before_s"  # in meta: seconds of the file before the first sample that was kept
+_STARTS = ("clock_start_s", "starts_after_s")  # in meta: where second 0 lies on another clock
 PROCESSING = 1  # raise when the same configuration would give other samples than before
 
 
@@ -187,8 +189,14 @@ def keep_samples(rec: Recording, keep: BoolArray, reason: str) -> Recording:
         gap_reasons=tuple(_reason(rec, segment_of, where[i - 1], where[i], reason) for i in cut),
         start_unix_s=None if rec.start_unix_s is None else rec.start_unix_s + origin,
         annotations=tuple(replace(a, start_s=a.start_s - origin, stop_s=a.stop_s - origin) for a in rec.annotations),
-        meta={**rec.meta, LEFT_OUT: rec.meta.get(LEFT_OUT, 0.0) + origin} if origin > 0 else rec.meta,
+        meta=_later(rec.meta, origin) if origin > 0 else rec.meta,
     )
+
+
+def _later(meta: Mapping[str, Any], by_s: float) -> dict[str, Any]:
+    """Facts of a recording whose first ``by_s`` seconds were left out."""
+    starts = {name: meta[name] + by_s for name in _STARTS if name in meta}
+    return {**meta, **starts, LEFT_OUT: meta.get(LEFT_OUT, 0.0) + by_s}
 
 
 def _reason(rec: Recording, segment_of: npt.NDArray[np.int64], before: int, after: int, reason: str) -> str:

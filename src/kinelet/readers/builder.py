@@ -58,6 +58,7 @@ class Builder:
     ) -> Builder:
         """Decode the columns that the card names."""
         constant = [v.column for v in (card.subject, card.site) if v is not None and v.column is not None]
+        constant += card.time.shared if card.time is not None else ()
         channels = {c: columns.numbers(c) for c in card.channels}
         return cls(
             path=path,
@@ -95,7 +96,7 @@ class Builder:
             annotations=self._annotations(rows if timing.merge is None else rows[timing.merge], timing),
             gap_reasons=timing.gap_reasons,
             resolution=tuple(self._resolution(c) for c in kept),
-            meta=self._meta(rows, timing),
+            meta=self._meta(rows, timing) | self._shared_clock(rows, part),
             warnings=(*warnings, *timing.warnings, *norm_warnings(data, spec)),
         )
 
@@ -173,6 +174,16 @@ class Builder:
     def _meta(self, rows: Rows, timing: Timing) -> dict[str, Any]:
         kept = {c: self._text(c, rows, "meta") for c in self.card.meta}
         return {"reader": "table", "file": self.path.name, **kept, **timing.policies, "nan": self.card.nan}
+
+    def _shared_clock(self, rows: Rows, part: int) -> dict[str, Any]:
+        """Name of the clock that other sensors are on too, and the time of the first sample there.
+
+        A clock that was set back in between has no one beginning, so parts of a recording have none.
+        """
+        if self.clock is None or not self.clock.card.shared or part >= 0:
+            return {}
+        name = "-".join(self._text(c, rows, "clock") for c in self.clock.card.shared)
+        return {"clock": name, "clock_start_s": float(self.clock.ticks[rows[0]]) * self.clock.unit_s}
 
 
 def _factor(columns: Columns, card: TableCard, name: str) -> float:

@@ -75,6 +75,9 @@ class TimeCard(_Part):
         resets: A clock that runs backwards inside a recording: ``error``, or ``split`` into several recordings.
         max_rate_hz: A recording with more rows a second than this holds several trials, one between the other.
         too_fast: What to do with those: ``error`` or ``skip`` (named in the warnings of the first recording).
+        shared: Columns whose values name a clock that several sensors share (one phone stamped them all, say).
+            Recordings with the same values count time from the same moment, and ``meta`` has ``clock`` (the values)
+            and ``clock_start_s`` (the time of the first sample on it).
     """
 
     column: str
@@ -86,6 +89,7 @@ class TimeCard(_Part):
     resets: Literal["error", "split"] = "error"
     max_rate_hz: float | None = Field(default=None, gt=0)
     too_fast: Literal["error", "skip"] = "error"
+    shared: tuple[str, ...] = ()
 
 
 class ValueCard(_Part):
@@ -224,7 +228,7 @@ class TableCard(_Part):
         """Every column that the card names, once."""
         named = [*self.channels, *self.recording, *self.where, *self.meta, *(label.column for label in self.labels)]
         if self.time is not None:
-            named.append(self.time.column)
+            named += [self.time.column, *self.time.shared]
         named += [v.column for v in (self.subject, self.site) if v is not None and v.column is not None]
         return tuple(dict.fromkeys(named))
 
