@@ -15,6 +15,8 @@ from kinelet.functional.information import (
     smile_information,
 )
 from kinelet.functional.losses import info_nce, masked_mse, nt_xent
+from kinelet.functional.masked_patches import masked_patch_mse
+from kinelet.functional.masking import hide_patches
 from kinelet.functional.motif import motif_distance, motif_rebuild
 from kinelet.functional.paired import nearest_neighbour_nce, paired_nce
 from kinelet.functional.ranking import relative_contrastive
@@ -36,11 +38,13 @@ __all__ = [
     "density_ratio_bce",
     "density_ratio_logits",
     "frequency_mask",
+    "hide_patches",
     "info_nce",
     "instance_contrast",
     "jitter",
     "magnitude_warp",
     "masked_mse",
+    "masked_patch_mse",
     "mean_valid",
     "motif_distance",
     "motif_rebuild",

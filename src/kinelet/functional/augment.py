@@ -218,6 +218,15 @@ PRESETS: dict[str, tuple[AnyAugmentation, ...]] = {
     # Scaling, then permutation, always; in PRIMUS's published code a factor belongs to a time step, not to a channel.
     "primus": (Scale(sigma=0.25), Permute(segments=5)),
     "primus_reference": (Scale(sigma=0.25, mode="per_step"), Permute(segments=5)),
+    # The list of FOCAL, which InfoMAE takes over; for signals of any kind.
+    "focal": (
+        Permute(p=0.5),
+        Negate(p=0.5),
+        TimeWarp(p=0.5, sigma=0.2, knots=6),
+        Reverse(p=0.5),
+        MagnitudeWarp(p=0.5, sigma=0.05, knots=4),
+        Scale(p=0.5, sigma=0.2),
+    ),
     "relcon": tuple(_RELCON.values()),
     "relcon_reference": tuple(_RELCON_REFERENCE.values()),
 }
