@@ -39,7 +39,7 @@ def temporal_hinge(h: Tensor, sequence: Tensor, margin: float = 1.0, *, valid: T
         if valid is not None:
             h, sequence = h[valid], sequence[valid]
         h = only(h, None)
-        names, code = sequence.unique(return_inverse=True)
+        names, code = torch.unique(sequence, return_inverse=True)
         if len(names) < 2:
             return h.sum() * 0
         member = torch.nn.functional.one_hot(code, len(names)).to(h.dtype)
