@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,15 @@ from kinelet.corpus.permutation import permuted
 from kinelet.corpus.windows import Windows
 from kinelet.errors import BadOptionError
 
+if TYPE_CHECKING:
+    from kinelet.corpus.moments import Moments
+
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Windows of one global batch.
+    """Windows, or moments, of one global batch.
 
     Attributes:
         windows: What the numbers refer to.
@@ -29,7 +32,7 @@ class Draw:
         extra: Further arrays, a row each, that go into the batch under these names.
     """
 
-    windows: Windows
+    windows: Windows | Moments
     index: Ints
     candidates: Ints | None = None
     run: int = 1

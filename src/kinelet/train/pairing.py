@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ class Paired:
     def draw(self, step: int) -> Draw:
         """Global batch of a step."""
         draw = self.sampler.draw(step)
-        return replace(draw, extra={**draw.extra, **self.pairing.extra(draw.windows, draw.index, step)})
+        return replace(draw, extra={**draw.extra, **self.pairing.extra(cast(Windows, draw.windows), draw.index, step)})
 
 
 class Pairing:
