@@ -9,7 +9,9 @@ again under ``WORK/raw``, so that the corpus is the one which the command line m
 each. ``classyglass``: accelerometer and gyroscope on glasses. ``geotec``: phone in the pocket and watch on the wrist,
 by the time of day. ``umafall``: chest, waist, wrist and ankle, stamped by one phone.
 
-Corpora go to ``WORK/corpora/NAME``. A second call finds what the first one made; ``--only`` makes some of them.
+After each set its pair report is printed, cut as in ``infomae_sets.py``: how many pairs there are, of how many people,
+how their clocks are known, and what has no partner. Corpora go to ``WORK/corpora/NAME``. A second call finds what the
+first one made; ``--only`` makes some of them.
 
     python benchmarks/infomae_corpora.py --data ../shared/data --work runs/infomae
 """
@@ -29,11 +31,14 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from scipy.io import savemat
 
+from infomae_sets import SETS as CUT
 from kinelet.corpus import Corpus
 from kinelet.corpus.build import build
 from kinelet.corpus.find import dataset_sources
+from kinelet.corpus.moments import moments
 from kinelet.corpus.process import BuildConfig
 from kinelet.corpus.sources import FileSource
+from kinelet.corpus.views import View
 from kinelet.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -143,6 +148,14 @@ SETS: dict[str, Callable[[Path, Path], Corpus]] = {
 }
 
 
+def tell_pairs(name: str, corpus: Corpus) -> None:
+    """Print how many pairs a corpus holds."""
+    (entry,) = [s for s in CUT if s.name == name]
+    views = {label: View.parse(text) for label, text in entry.views.items()}
+    for what, value in moments(corpus, views, entry.window_s, placement=entry.placement).report().rows():
+        print(f"  {what}: {value}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
@@ -151,7 +164,7 @@ def main() -> None:
     args = parser.parse_args()
     for name in [n for n in args.only.split(",") if n] or SETS:
         started = time.monotonic()
-        SETS[name](args.data, args.work)
+        tell_pairs(name, SETS[name](args.data, args.work))
         print(f"  {time.monotonic() - started:.0f} s", flush=True)
 
 

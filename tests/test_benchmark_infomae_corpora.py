@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
@@ -15,18 +13,12 @@ import pytest
 
 from kinelet.corpus import Corpus
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import infomae_corpora as bench  # noqa: E402
+
 START = 1644226061.0
-
-
-@pytest.fixture(scope="module")
-def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("infomae_corpora", ROOT / "benchmarks" / "infomae_corpora.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["infomae_corpora"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def table(path: Path, columns: dict[str, object], scales: dict[str, float]) -> None:
@@ -43,7 +35,7 @@ def compact_stress(data: Path, who: tuple[str, ...] = ("S01", "S02")) -> None:
     bvp = rng.integers(-5000, 5000, 640 * len(who)).astype(np.int16)
     table(held / "bvp.parquet", {"bvp": bvp, "subject": np.repeat(who, 640)}, {"bvp": 0.02})
     one = {"acc_rate_hz": 32.0, "bvp_rate_hz": 64.0, "tags_unix_s": [START + 3]}
-    clock = {w: one | {"acc_start_unix_s": START, "bvp_start_unix_s": START + 0.5} for w in who}
+    clock = {w: one | {"acc_start_unix_s": START, "bvp_start_unix_s": START + 0.03125} for w in who}
     (held / "clock.json").write_text(json.dumps(clock))
     seconds = np.arange(2, 8)
     labels = {"Participant": np.full(6, 2), "HR": 80.0 + seconds, "respr": np.full(6, 12.0)}
@@ -52,7 +44,7 @@ def compact_stress(data: Path, who: tuple[str, ...] = ("S01", "S02")) -> None:
 
 
 @pytest.fixture(scope="module")
-def stress(bench: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Corpus]:
+def stress(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Corpus]:
     data, work = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("work")
     compact_stress(data)
     return data, bench.stress_predict(data, work)
@@ -60,7 +52,7 @@ def stress(bench: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 def test_pulse_is_a_stream_with_its_own_rate_and_start(stress: tuple[Path, Corpus]) -> None:
     rows = [(r.row["stream"], r.spec.rate_hz, r.start_unix_s) for r in stress[1].recordings if "S02" in r.subject]
-    assert rows == [(None, 32.0, START), ("bvp", 64.0, START + 0.5)]
+    assert rows == [(None, 32.0, START), ("bvp", 64.0, START + 0.03125)]
 
 
 def test_samples_survive_the_published_files(stress: tuple[Path, Corpus]) -> None:
@@ -82,13 +74,13 @@ def test_heart_rate_is_one_value_a_second(stress: tuple[Path, Corpus]) -> None:
     assert [(a["start_s"], a["value"]) for a in rows] == [(float(s), 80.0 + s) for s in range(2, 8)]
 
 
-def test_a_person_in_two_places_of_the_table_is_refused(bench: ModuleType, tmp_path: Path) -> None:
+def test_a_person_in_two_places_of_the_table_is_refused(tmp_path: Path) -> None:
     table(tmp_path / "t.parquet", {"x": np.zeros(3, np.int16), "subject": ["A", "B", "A"]}, {})
     with pytest.raises(ValueError, match="not together"):
         bench.by_subject(tmp_path / "t.parquet", ["x"])
 
 
-def test_skeletons_come_back_in_metres_beside_the_inertial_clip(bench: ModuleType, tmp_path: Path) -> None:
+def test_skeletons_come_back_in_metres_beside_the_inertial_clip(tmp_path: Path) -> None:
     held = tmp_path / "data" / "utd_mhad"
     imu = {c: np.linspace(0, 1, 100) for c in ("ax", "ay", "az", "gx", "gy", "gz")}
     table(held / "imu.parquet", imu | {"activity": [3] * 100, "subject": [2] * 100, "trial": [1] * 100}, {})
@@ -99,11 +91,16 @@ def test_skeletons_come_back_in_metres_beside_the_inertial_clip(bench: ModuleTyp
     np.testing.assert_allclose(back, joints.reshape(60, 60) / 1000, atol=2e-4)
 
 
-def test_every_set_that_takes_cards_has_them(bench: ModuleType) -> None:
-    assert set(bench.SETS) == {"stress_predict", "utd_mhad", "classyglass", "geotec", "umafall"}
+def test_every_set_is_cut_somehow() -> None:
+    assert set(bench.SETS) == {entry.name for entry in bench.CUT}
 
 
-def test_umafall_sites_of_a_trial_share_a_clock(bench: ModuleType, shared_data: Path, tmp_path: Path) -> None:
+def test_pairs_are_told(stress: tuple[Path, Corpus], capsys: pytest.CaptureFixture[str]) -> None:
+    bench.tell_pairs("stress_predict", stress[1])
+    assert "pairs (two modalities or more): 2\n" in capsys.readouterr().out
+
+
+def test_umafall_sites_of_a_trial_share_a_clock(shared_data: Path, tmp_path: Path) -> None:
     from kinelet.readers.table import read_table_all
 
     def first(site: str) -> dict[str, object]:
