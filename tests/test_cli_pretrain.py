@@ -87,7 +87,10 @@ def test_a_stretched_recording_is_never_too_short(clips: Path, tmp_path: Path) -
     assert done(*command(clips, tmp_path / "run", *more)).document["recordings_too_short"] == 0
 
 
-@pytest.mark.parametrize("method", list_methods())
+ALIGNED = [name for name in list_methods() if method_info(name).keeps == "aligned"]
+
+
+@pytest.mark.parametrize("method", [name for name in list_methods() if name not in ALIGNED])
 def test_every_method_runs_on_the_patch_transformer(method: str, corpus: Path, tmp_path: Path) -> None:
     small = ("encoder.name=patch_transformer", "encoder.options={width: 16, depth: 1, heads: 2}")
     if get_method(method)[0].uses_distance:
@@ -97,6 +100,13 @@ def test_every_method_runs_on_the_patch_transformer(method: str, corpus: Path, t
         small = ("method_options.network={width: 8, blocks: 1}",)
     done(*command(corpus, tmp_path / "run", *small, method=method))
     assert card(tmp_path / "run")["method"] == method
+
+
+@pytest.mark.parametrize("method", ALIGNED)
+def test_a_method_on_pairs_is_refused_with_the_command_for_it(method: str, corpus: Path, tmp_path: Path) -> None:
+    complaint = kinelet(*command(corpus, tmp_path / "run", method=method)).complaint
+    assert "several modalities" in complaint and f"kinelet align {method} --pairs" in complaint
+    assert not (tmp_path / "run").exists()
 
 
 def test_overrides_win_over_the_recipe_and_the_recipe_over_defaults(corpus: Path, tmp_path: Path) -> None:

@@ -88,6 +88,36 @@ def _slip() -> Pair:
     return Primus, SlipConfig
 
 
+def _infonce() -> Pair:
+    from kinelet.methods.cross_modal import CrossModal, InfoNCEConfig
+
+    return CrossModal, InfoNCEConfig
+
+
+def _cmc() -> Pair:
+    from kinelet.methods.cross_modal import CMCConfig, CrossModal
+
+    return CrossModal, CMCConfig
+
+
+def _none() -> Pair:
+    from kinelet.methods.linear_alignment import LinearConfig, NoAlignment
+
+    return NoAlignment, LinearConfig
+
+
+def _cca() -> Pair:
+    from kinelet.methods.linear_alignment import CCA, CCAConfig
+
+    return CCA, CCAConfig
+
+
+def _procrustes() -> Pair:
+    from kinelet.methods.linear_alignment import LinearConfig, Procrustes
+
+    return Procrustes, LinearConfig
+
+
 _RECORDS = (
     MethodInfo("simclr", "two views of a window attract, others repel", "Chen et al. 2020, arXiv 2002.05709", _simclr),
     MethodInfo("masked", "hide spans of time and fill them in", "He et al. 2022, arXiv 2111.06377", _masked),
@@ -100,6 +130,13 @@ _RECORDS = (
     MethodInfo("primus", "copies, pairs and neighbours' pairs attract", "Das et al. 2025, arXiv 2411.15127", _primus),
     MethodInfo("imu2clip", "motion attracts what is paired with it", "Moon et al. 2022, arXiv 2210.14395", _imu2clip),
     MethodInfo("slip", "copies and pairs attract", "Mu et al. 2021, arXiv 2112.12750", _slip),
+    MethodInfo(
+        "infonce", "heads of frozen encoders agree", "van den Oord et al. 2018, arXiv 1807.03748", _infonce, "aligned"
+    ),
+    MethodInfo("cmc", "encoders of several modalities agree", "Tian et al. 2019, arXiv 1906.05849", _cmc, "aligned"),
+    MethodInfo("none", "encoders side by side, as they are", "baseline of arXiv 2504.09707", _none, "aligned"),
+    MethodInfo("cca", "linear maps that correlate most", "Hotelling 1936, Biometrika 28", _cca, "aligned"),
+    MethodInfo("procrustes", "rotations onto each other", "Schönemann 1966, Psychometrika 31", _procrustes, "aligned"),
 )
 METHODS: dict[str, MethodInfo] = {record.name: record for record in _RECORDS}
 #: Other names by which papers call a method.

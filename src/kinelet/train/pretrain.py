@@ -13,6 +13,8 @@ import torch
 
 from kinelet.config import validate
 from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.streams import proper
+from kinelet.corpus.views import modality
 from kinelet.corpus.windows import Windows
 from kinelet.encoders.base import Encoder
 from kinelet.encoders.headed import HeadedEncoder
@@ -198,7 +200,13 @@ def _with_distance(config: PretrainConfig) -> PretrainConfig:
 
 
 def _require_encoder(method: str) -> None:
-    if method_info(method).keeps != "encoder":
+    keeps = method_info(method).keeps
+    if keeps == "aligned":
+        raise BadOptionError(
+            f"method {method!r} aligns encoders of several modalities, on pairs",
+            remedy=f"Use kinelet align {method} --pairs CORPUS; pretrain each modality by another method first",
+        )
+    if keeps != "encoder":
         raise BadOptionError(
             f"method {method!r} leaves no encoder",
             remedy="Use kinelet.train.distance.train_distance, or kinelet pretrain on the command line",
@@ -242,9 +250,18 @@ def _require_known(hold_out: Sequence[str], corpora: Sequence[Corpus]) -> None:
 
 
 def _windows(corpus: Corpus, data: DataConfig) -> Windows:
-    rest = [s for s in corpus.subjects if s not in data.hold_out]
+    part, channels = _part(corpus, data)
+    rest = [s for s in part.subjects if s not in data.hold_out]
     if not rest:
         raise BadOptionError(
             "nobody is left to train on", where=str(corpus.path), remedy="Hold out fewer people, or leave it out"
         )
-    return corpus.windows(data.window_s, data.hop_s, channels=data.channels, placement=data.placement).of(rest)
+    return part.windows(data.window_s, data.hop_s, channels=channels, placement=data.placement).of(rest)
+
+
+def _part(corpus: Corpus, data: DataConfig) -> tuple[Corpus, tuple[str, ...] | None]:
+    """The recordings to train on, and their channels."""
+    if data.modality is None:
+        return proper(corpus, data.channels), data.channels
+    part, channels = modality(corpus, data.modality).part(corpus)
+    return part, data.channels or channels
