@@ -6,6 +6,7 @@ but the critic.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ class Critic(nn.Module):
         self.columns = nn.ModuleList(nn.Identity() if isinstance(a, int) else _column(a[0], width) for a in arguments)
         sizes = [sum(a if isinstance(a, int) else width for a in arguments), *[hidden] * (depth - 1)]
         layers: list[nn.Module] = []
-        for size, following in zip(sizes, sizes[1:], strict=False):
+        for size, following in itertools.pairwise(sizes):
             layers += [nn.Linear(size, following), nn.LeakyReLU(_SLOPE), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers, nn.Linear(hidden, 1))
         if spectral_norm:
@@ -188,7 +189,7 @@ def other_sequences(sequence: Tensor, generator: torch.Generator, count: int = 1
     if 2 * longest <= rows:
         return [_around(code, longest, 1, rand)[0] for _ in range(count)]
     apart = (code[:, None] != code[None, :]).double()
-    return [(apart * rand(rows, rows)).argmax(dim=1) for _ in range(count)]
+    return [(apart * (1 + rand(rows, rows))).argmax(dim=1) for _ in range(count)]
 
 
 def _around(code: Tensor, longest: int, count: int, rand: Callable[..., Tensor]) -> list[Tensor]:
