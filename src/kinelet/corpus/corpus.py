@@ -173,6 +173,9 @@ class Corpus:
             rate_hz: This rate only.
             channels: Only recordings that have all these channels.
 
+        A side stream that is kept without the recording it was read with keeps its annotations, moved to the stream's
+        own clock.
+
         Raises:
             BadOptionError: if nothing is left.
         """
@@ -191,7 +194,13 @@ class Corpus:
             remedy = f"See what there is: kinelet corpus info {self.path}"
             raise BadOptionError(f"no recording of {', '.join(given)}", where=str(self.path), remedy=remedy)
         ids = pa.array([r.id for r in keep], pa.string())
-        return Corpus(self.path, keep, self.annotations.filter(pc.is_in(self.annotations["recording"], ids)))
+        own = self.annotations.filter(pc.is_in(self.annotations["recording"], ids))
+        return Corpus(self.path, keep, pa.concat_tables([own, self._inherited(keep)]))
+
+    def _inherited(self, kept: Sequence[RecordingInfo]) -> Any:
+        from kinelet.corpus.streams import inherited
+
+        return inherited(self, kept)
 
     def windows(
         self,

@@ -11,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kinelet.corpus.corpus import Corpus
-from kinelet.corpus.manifest import RecordingInfo
-from kinelet.corpus.process import LEFT_OUT
+from kinelet.corpus.streams import NAMED, named_start, parent_id, shift_of
 from kinelet.errors import BadOptionError
 
 ClockRule = Literal["auto", "recording"]
-ABSOLUTE, NAMED, OFFSET, CLIP = "absolute time", "a clock that both name", "start within its recording", "one clip"
-ALONE = "one recording"
+ALONE, CLIP, OVERLAP = "one recording", "one clip", "absolute times that overlap"
 
 
 @dataclass(frozen=True)
@@ -59,24 +57,6 @@ def clocks_of(corpus: Corpus, rule: ClockRule = "auto", *, clips: bool = False) 
     return tree.clocks(np.array([r.stream is not None for r in corpus.recordings]))
 
 
-def shift_of(stream: RecordingInfo, parent: RecordingInfo) -> tuple[float, str] | None:
-    """Seconds from a recording's zero to that of its side stream, and how it is known; ``None`` where it is not."""
-    if stream.start_unix_s is not None and parent.start_unix_s is not None:
-        return stream.start_unix_s - parent.start_unix_s, ABSOLUTE
-    mine, theirs = _named(stream), _named(parent)
-    if mine is not None and theirs is not None and mine[0] == theirs[0]:
-        return mine[1] - theirs[1], NAMED
-    after = stream.meta.get("starts_after_s")
-    if isinstance(after, int | float):
-        return float(after) + _left_out(stream) - _left_out(parent), OFFSET
-    return None
-
-
-def parent_id(info: RecordingInfo) -> str | None:
-    """Id of the recording that a side stream was read with; ``None`` for a recording proper."""
-    return None if info.stream is None else info.id.removesuffix(f".{info.stream}")
-
-
 def _links(corpus: Corpus, rule: ClockRule, clips: bool) -> Iterator[tuple[int, int, float, str]]:
     """Pairs of recordings and the seconds from the first one's zero to the second one's, the surest first."""
     for b, info in enumerate(corpus.recordings):
@@ -92,7 +72,7 @@ def _links(corpus: Corpus, rule: ClockRule, clips: bool) -> Iterator[tuple[int, 
 def _named_links(corpus: Corpus) -> Iterator[tuple[int, int, float, str]]:
     first: dict[tuple[str, str], tuple[int, float]] = {}
     for b, info in enumerate(corpus.recordings):
-        named = _named(info)
+        named = named_start(info)
         if named is not None:
             a, start = first.setdefault((info.subject, named[0]), (b, named[1]))
             yield a, b, named[1] - start, NAMED
@@ -110,20 +90,8 @@ def _absolute_links(corpus: Corpus) -> Iterator[tuple[int, int, float, str]]:
             if start >= end:
                 first, zero = i, start
             else:
-                yield first, i, start - zero, ABSOLUTE
+                yield first, i, start - zero, OVERLAP
             end = max(end, start + seconds)
-
-
-def _named(info: RecordingInfo) -> tuple[str, float] | None:
-    name, start = info.meta.get("clock"), info.meta.get("clock_start_s")
-    if isinstance(name, str) and isinstance(start, int | float):
-        return name, float(start) + _left_out(info)
-    return None
-
-
-def _left_out(info: RecordingInfo) -> float:
-    """Seconds by which building moved the zero."""
-    return float(info.meta.get(LEFT_OUT, 0.0))
 
 
 class _Tree:

@@ -14,6 +14,7 @@ from kinelet.config import FrozenModel, dump_yaml, load_yaml, validate
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.info import require_track
 from kinelet.corpus.splits import Split, kfold, leave_one_subject_out, official
+from kinelet.corpus.streams import proper
 from kinelet.corpus.windows import Placement, Windows
 from kinelet.deploy.loading import load, select_output
 from kinelet.encoders.base import Encoder
@@ -141,7 +142,7 @@ def cut_labelled(corpus: Corpus, encoder: Encoder, config: JudgeConfig) -> Windo
     """Labelled windows as the options say, in the encoder's rate and channels."""
     require_track(corpus, config.track)
     part = corpus.select(site=config.site) if config.site else corpus
-    windows = part.windows(
+    windows = proper(part, encoder.spec.channels).windows(
         config.window_s or encoder.spec.window_s or 5.0,
         config.hop_s,
         track=config.track,

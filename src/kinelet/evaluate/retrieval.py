@@ -12,6 +12,7 @@ from pydantic import Field
 
 from kinelet.config import FrozenModel, Listed, Names
 from kinelet.corpus.corpus import Corpus
+from kinelet.corpus.streams import proper
 from kinelet.corpus.windows import Placement, Windows
 from kinelet.deploy.loading import load
 from kinelet.deploy.words import ALIGNMENT
@@ -90,7 +91,7 @@ def judge_retrieval(
 def cut(corpus: Corpus, encoder: Encoder, config: RetrievalConfig) -> Windows:
     """Windows of people new to the encoder, in its rate and channels."""
     part = corpus.select(site=config.site) if config.site else corpus
-    windows = part.windows(
+    windows = proper(part, encoder.spec.channels).windows(
         config.window_s or encoder.spec.window_s or 5.0,
         config.hop_s,
         track=config.track,

@@ -25,6 +25,8 @@ class DataConfig(FrozenModel):
         window_s: Window length in seconds.
         hop_s: Hop in seconds; ``None`` for windows that do not overlap.
         channels: Channels to use, a list or a text with commas between names; ``None`` for all of the corpus.
+        modality: One modality of a corpus that has several: a name or view as ``kinelet corpus pairs`` shows them, such
+            as ``bvp`` or ``acc@wrist``; ``None`` for recordings proper, without side streams.
         hold_out: People never shown to the encoder, by name; the rest are trained on.
         placement: How windows are laid; see :meth:`kinelet.corpus.corpus.Corpus.windows`. ``event``: around what was
             said; ``stretch``: one over each annotated interval or, without any, recording.
@@ -35,6 +37,7 @@ class DataConfig(FrozenModel):
     window_s: float = Field(default=5.0, gt=0)
     hop_s: float | None = Field(default=None, gt=0)
     channels: Names | None = None
+    modality: str | None = None
     hold_out: tuple[str, ...] = ()
     placement: Placement = "grid"
     balance: Literal["none", "part"] = "none"
