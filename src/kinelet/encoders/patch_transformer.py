@@ -54,11 +54,16 @@ class AttentionLayer(nn.Module):
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Linear(mlp_ratio * width, width))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix tokens ``(batch, token, width)``."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Mix tokens ``(batch, token, width)``.
+
+        Args:
+            x: Tokens.
+            mask: Which may be looked at, bool, to be spread over ``(batch, head, token, token)``; ``None``: all.
+        """
         parts = self.qkv(self.norm1(x)).chunk(3, dim=-1)
         q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in parts)
-        mixed = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        mixed = functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
         x = x + self.out(mixed)
         return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 

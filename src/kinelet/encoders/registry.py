@@ -81,6 +81,12 @@ def _shared_private(spec: SignalSpec, options: Mapping[str, object]) -> Encoder:
     return SharedPrivate(spec, validate(SharedPrivateConfig, options, where="encoder shared_private"))
 
 
+def _tf_vit(spec: SignalSpec, options: Mapping[str, object]) -> Encoder:
+    from kinelet.encoders.tf_vit import TFViT, TFViTConfig
+
+    return TFViT(spec, validate(TFViTConfig, options, where="encoder tf_vit"))
+
+
 _RECORDS = (
     EncoderInfo(
         "resnet1d_34",
@@ -118,6 +124,15 @@ _RECORDS = (
         paper="Das et al. 2025, arXiv 2411.15127",
         factory=_stacked_rnn,
         stated=("recurrence",),
+    ),
+    EncoderInfo(
+        "tf_vit",
+        "transformer over patches of a time-frequency image, hidden patches left out",
+        parameters=209_024,
+        dim=128,
+        min_samples=24,
+        paper="Dosovitskiy et al. 2021, arXiv 2010.11929; He et al. 2022, arXiv 2111.06377",
+        factory=_tf_vit,
     ),
     EncoderInfo(
         "headed",

@@ -1,0 +1,205 @@
+"""From windows to images: the spectrum of each interval, or its samples, on a scale fitted beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinelet.config import FrozenModel
+from kinelet.encoders.front_scale import Quartiles
+from kinelet.errors import BadOptionError
+from kinelet.functional.precision import full, full_precision
+from kinelet.signal.spec import SignalSpec
+
+_STFT_S, _RAW_S, _LEAST = 0.5, 0.2, 8
+_BY_MATRIX = 512  # samples of an interval up to which a product with the transform's matrix is faster than an FFT
+_TINY = 1e-24  # keeps the gradient of a magnitude finite where it is zero
+
+
+class FrontConfig(FrozenModel):
+    """What an image shows; part of the configuration of every encoder on images.
+
+    Attributes:
+        front: ``stft``: the spectrum of each interval; ``raw``: its samples, side by side.
+        interval_s: Length of an interval in seconds, for ``stft`` rounded to an even number of samples. ``None``: 0.5
+            (``stft``) or 0.2 (``raw``), and 8 samples where these are more.
+        overlap: ``half``: an interval begins in the middle of the one before, under a Hann window; ``none``: after
+            it, and all samples count alike. Raw intervals never overlap.
+        mode: ``logmag``: logarithm of one plus the magnitude over the channel's scale; ``reim``: real and imaginary
+            part over that scale, two planes a channel.
+        nyquist: Keep the bin at half the rate.
+        patch: Intervals and bins in a patch. ``None``: one interval and about a quarter of the bins, from 2 to 5 of
+            them or a twentieth of all; raw: a whole interval.
+    """
+
+    front: Literal["stft", "raw"] = "stft"
+    interval_s: float | None = Field(default=None, gt=0, le=3600)
+    overlap: Literal["half", "none"] = "half"
+    mode: Literal["logmag", "reim"] = "logmag"
+    nyquist: bool = False
+    patch: tuple[int, int] | None = None
+
+
+class Front(nn.Module):
+    """Image ``(batch, plane, interval, bin)`` of windows ``(batch, channel, time)``, always in full precision.
+
+    Values are on the scale that :meth:`fit` found, as they are before. A window whose end fills no interval is
+    continued by repeating its last sample, so that every sample counts.
+
+    Attributes:
+        length: Samples in an interval.
+        hop: Samples from one interval to the next.
+        overlaps: Whether intervals share samples.
+        planes: Planes of an image.
+        bins: Its bins.
+        patch: Intervals and bins in a patch.
+
+    Source: one-sided short-time Fourier transform as input of FOCAL, arXiv 2310.20071, and InfoMAE, arXiv 2504.09707;
+    window, scale and what is left out are choices of kinelet.
+    """
+
+    scale: Tensor
+    middle: Tensor
+    spread: Tensor
+    basis: Tensor | None
+
+    def __init__(self, spec: SignalSpec, config: FrontConfig) -> None:
+        super().__init__()
+        channels, self.config = len(spec.channels), config
+        self.spectral = config.front == "stft"
+        self.length = _samples(spec, config)
+        self.overlaps = self.spectral and config.overlap == "half"
+        self.hop = self.length // 2 if self.overlaps else self.length
+        self.bins = self.length // 2 + int(config.nyquist) if self.spectral else self.length
+        self.planes = channels * (2 if self.spectral and config.mode == "reim" else 1)
+        self.patch = _patch(config, self.bins)
+        self.register_buffer("scale", torch.ones(channels))
+        self.register_buffer("middle", torch.zeros(self.planes))
+        self.register_buffer("spread", torch.ones(self.planes))
+        matrix = self.spectral and self.length <= _BY_MATRIX
+        self.register_buffer("basis", _basis(self.length, self.bins, self.overlaps) if matrix else None, False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map windows ``(batch, channel, time)`` to images ``(batch, plane, interval, bin)``."""
+        with full_precision(x):
+            x = full(x)
+            values = self._values(self.spectrum(x)) if self.spectral else self._frames(x)
+            return (values - self.middle[:, None, None]) / self.spread[:, None, None]
+
+    def spectrum(self, x: Tensor) -> Tensor:
+        """Real and imaginary parts ``(batch, channel, interval, 2, bin)``, in the unit of the signal.
+
+        A sine of amplitude 1 at the centre of a bin, away from both ends, has magnitude 0.5 there.
+        """
+        if self.basis is not None:
+            both = self._frames(x) @ self.basis
+            return both.reshape(*both.shape[:3], 2, self.bins)
+        window = _window(self.length, self.overlaps).to(x)
+        whole = torch.stft(
+            self._continued(x).flatten(0, 1),
+            self.length,
+            self.hop,
+            window=window,
+            center=False,
+            onesided=True,
+            return_complex=True,
+        )
+        parts = torch.view_as_real(whole[:, : self.bins] / window.sum())
+        return parts.permute(0, 2, 3, 1).reshape(*x.shape[:2], -1, 2, self.bins)
+
+    def fit(self, windows: Iterable[Tensor]) -> None:
+        """Fit the scale to batches of windows ``(batch, channel, time)``: quartiles of each channel.
+
+        Raises:
+            BadOptionError: if there is no window, or one holds a value that is not finite.
+        """
+        magnitudes, values = Quartiles(), Quartiles()
+        for x in windows:
+            self._require_finite(x)
+            shown = self.spectrum(x.to(self.scale)) if self.spectral else self._frames(x.to(self.scale))
+            if self.spectral:
+                magnitudes.add(_magnitude(shown))
+                shown = _planes(shown) if self.config.mode == "reim" else _magnitude(shown)
+            values.add(shown)
+        if self.spectral:
+            self.scale.copy_(magnitudes.scale())
+        low, middle, high = (self._placed(part) for part in values.quartiles())
+        self.middle.copy_(middle)
+        self.spread.copy_(torch.where(high > low, high - low, torch.ones_like(high)))
+
+    def _values(self, parts: Tensor) -> Tensor:
+        if self.config.mode == "reim":
+            return _planes(parts) / self.scale.repeat_interleave(2)[:, None, None]
+        return torch.log1p(_magnitude(parts) / self.scale[:, None, None])
+
+    def _placed(self, quartile: Tensor) -> Tensor:
+        """A quartile before scaling as the same quartile after it: the map is monotone."""
+        quartile = quartile.to(self.scale)
+        if not self.spectral:
+            return quartile
+        if self.config.mode == "reim":
+            return quartile / self.scale.repeat_interleave(2)
+        return torch.log1p(quartile / self.scale)
+
+    def _frames(self, x: Tensor) -> Tensor:
+        return self._continued(x).unfold(2, self.length, self.hop)
+
+    def _continued(self, x: Tensor) -> Tensor:
+        missing = -(x.shape[2] - self.length) % self.hop
+        return functional.pad(x, (0, missing), mode="replicate") if missing else x
+
+    def _require_finite(self, x: Tensor) -> None:
+        if not bool(torch.isfinite(x).all()):
+            raise BadOptionError("windows hold values that are not finite", where="fit of the input")
+
+
+def _magnitude(parts: Tensor) -> Tensor:
+    return (parts.square().sum(dim=3) + _TINY).sqrt()
+
+
+def _planes(parts: Tensor) -> Tensor:
+    return parts.movedim(3, 2).flatten(1, 2)
+
+
+def _samples(spec: SignalSpec, config: FrontConfig) -> int:
+    raw = config.front == "raw"
+    if config.interval_s is None:
+        wanted = max((_RAW_S if raw else _STFT_S) * spec.rate_hz, _LEAST)
+    else:
+        wanted = config.interval_s * spec.rate_hz
+    length = round(wanted) if raw else 2 * round(wanted / 2)
+    if length < (1 if raw else 4):
+        raise BadOptionError(
+            f"an interval of {config.interval_s:g} s has {length} samples at {spec.rate_hz:g} Hz",
+            where="interval_s",
+            remedy="Choose a longer one: four samples at least",
+        )
+    return length
+
+
+def _patch(config: FrontConfig, bins: int) -> tuple[int, int]:
+    if config.patch is not None:
+        return config.patch
+    if config.front == "raw":
+        return 1, bins
+    wanted = max(bins / 20, min(5.0, max(2.0, bins / 4)))
+    near = range(max(1, int(wanted / 1.5)), int(wanted * 1.5) + 1)
+    return 1, min(near, key=lambda side: (-bins % side, abs(side - wanted)))
+
+
+def _window(length: int, hann: bool) -> Tensor:
+    return torch.hann_window(length, dtype=torch.float64) if hann else torch.ones(length, dtype=torch.float64)
+
+
+def _basis(length: int, bins: int, hann: bool) -> Tensor:
+    """Matrix ``(sample, 2 * bin)`` from an interval to real and imaginary parts over the sum of the window."""
+    window = _window(length, hann)
+    turn = torch.arange(length)[:, None] * torch.arange(bins) % length
+    angle = turn.double() * (2 * torch.pi / length)
+    both = torch.cat([angle.cos(), -angle.sin()], dim=1)
+    return (both * (window / window.sum())[:, None]).float()
