@@ -100,6 +100,24 @@ def _cmc() -> Pair:
     return CrossModal, CMCConfig
 
 
+def _gmc() -> Pair:
+    from kinelet.methods.gmc import GMC, GMCConfig
+
+    return GMC, GMCConfig
+
+
+def _focal() -> Pair:
+    from kinelet.methods.focal import Focal, FocalConfig
+
+    return Focal, FocalConfig
+
+
+def _infomae() -> Pair:
+    from kinelet.methods.infomae import InfoMAE, InfoMAEConfig
+
+    return InfoMAE, InfoMAEConfig
+
+
 def _none() -> Pair:
     from kinelet.methods.linear_alignment import LinearConfig, NoAlignment
 
@@ -130,10 +148,15 @@ _RECORDS = (
     MethodInfo("primus", "copies, pairs and neighbours' pairs attract", "Das et al. 2025, arXiv 2411.15127", _primus),
     MethodInfo("imu2clip", "motion attracts what is paired with it", "Moon et al. 2022, arXiv 2210.14395", _imu2clip),
     MethodInfo("slip", "copies and pairs attract", "Mu et al. 2021, arXiv 2112.12750", _slip),
+    MethodInfo("infomae", "what is shared, apart from the rest", "arXiv 2504.09707", _infomae, "aligned"),
     MethodInfo(
         "infonce", "heads of frozen encoders agree", "van den Oord et al. 2018, arXiv 1807.03748", _infonce, "aligned"
     ),
     MethodInfo("cmc", "encoders of several modalities agree", "Tian et al. 2019, arXiv 1906.05849", _cmc, "aligned"),
+    MethodInfo("gmc", "each modality agrees with all", "Poklukar et al. 2022, arXiv 2202.03390", _gmc, "aligned"),
+    MethodInfo(
+        "focal", "shared parts agree, private ones differ", "Liu et al. 2023, arXiv 2310.20071", _focal, "aligned"
+    ),
     MethodInfo("none", "encoders side by side, as they are", "baseline of arXiv 2504.09707", _none, "aligned"),
     MethodInfo("cca", "linear maps that correlate most", "Hotelling 1936, Biometrika 28", _cca, "aligned"),
     MethodInfo("procrustes", "rotations onto each other", "Schönemann 1966, Psychometrika 31", _procrustes, "aligned"),
