@@ -32,7 +32,7 @@ from kinelet.train.best import Watch
 from kinelet.train.distributed import World
 from kinelet.train.loop import fit
 from kinelet.train.run import HARMLESS, require_free
-from kinelet.train.unimodal import Source, Start, start_of, steps_before
+from kinelet.train.unimodal import Source, Start, start_of, steps_before, view_texts
 
 PIECE = 256
 
@@ -144,6 +144,10 @@ def _method_of(name: str) -> tuple[type[MultimodalMethod], Any]:
     return cast(Any, get_method(name))  # type: ignore[no-any-return]
 
 
+def _digest(chosen: Moments) -> str:
+    return hashlib.sha256(chosen.base(np.arange(len(chosen))).tobytes()).hexdigest()
+
+
 def _require_known(unimodal: Mapping[str, Source], names: Sequence[str]) -> None:
     unknown = sorted(set(unimodal) - set(names))
     if unknown:
@@ -179,7 +183,7 @@ class _Run:
         facts = self.config.model_dump(mode="json")
         for harmless in (*HARMLESS, "diagnose_every"):
             facts["train"].pop(harmless)
-        facts["moments"] = self.moments.hash
+        facts["moments"] = [self.moments.corpus.hash, repr(self.moments.layout.rules), _digest(self.moments)]
         facts["starts"] = {name: start.hash for name, start in self.starts.items()}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -261,7 +265,7 @@ class _Run:
         return {
             "method": self.config.method,
             "features": list(method.features),
-            "modalities": {name: mine.views[name].text for name in mine.names},
+            "modalities": view_texts(mine),
             "pairs": len(self.used),
             "pairs_kept_out": 0 if self.out is None else len(self.out),
             "share_of_pairs": self.config.pairs.share,

@@ -80,6 +80,11 @@ def stage1_config(config: AlignConfig, view: str, corpus: Corpus) -> PretrainCon
     return validate(PretrainConfig, base, where="stage1")
 
 
+def view_texts(pairs: Moments) -> dict[str, str]:
+    """The view of each modality as people write it."""
+    return {m.name: str(m.view) for m in pairs.layout.modalities}
+
+
 def start_of(
     name: str,
     source: Source | None,
@@ -107,7 +112,7 @@ def start_of(
     corpus = corpus_of(source)
     if corpus is not None:
         folder = out / "unimodal" / name
-        told = stage1_config(config, pairs.views[name].text, corpus)
+        told = stage1_config(config, view_texts(pairs)[name], corpus)
         base = pretrain(corpus, folder, told, resume=True, progress=progress)
         return _start(base, folder, pairs, name, config, fitted)
     if isinstance(source, Encoder):

@@ -1,0 +1,190 @@
+"""Tables of ``infomae_pairs.py``: kept results pooled over folds, seeds as draws, with paired differences over people.
+
+Nothing is compared that had another width or another number of pairs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from har_sets import pooled, short, signed
+from infomae_bench import WIDTH, Bench, Job
+from infomae_sets import SETS, PairSet, Target
+from kinelet.evaluate.result import Result, _from_dict
+from kinelet.evaluate.statistics import Estimate
+from kinelet.files import write_text
+
+Kept = dict[str, Any]
+Found = dict[float, dict[str, Result]]
+"""By share and arm."""
+
+
+def tables(bench: Bench, jobs: Sequence[Job], *, reference: str) -> str:
+    """All tables of what is kept."""
+    kept = _kept(bench, jobs)
+    titles = {job.arm.name: job.arm.title for job in jobs}
+    points: list[dict[str, Any]] = []
+    parts = []
+    for entry in (s for s in SETS if any(job.set_name == s.name for job in jobs)):
+        rows = [k for k in kept if k["set"] == entry.name]
+        for target in entry.targets if rows else ():
+            parts += _of_target(entry, target, rows, titles, reference, points)
+    if points:
+        write_text(bench.work / "pair_efficiency.json", json.dumps(points))
+    return "\n".join(parts)
+
+
+def _kept(bench: Bench, jobs: Sequence[Job]) -> list[Kept]:
+    found = []
+    for job in jobs:
+        path: Path = bench.result_path(job)
+        if path.is_file():
+            found.append({**json.loads(path.read_text(encoding="utf-8")), "set": job.set_name})
+    return found
+
+
+def _of_target(
+    entry: PairSet,
+    target: Target,
+    rows: Sequence[Kept],
+    titles: Mapping[str, str],
+    reference: str,
+    points: list[dict[str, Any]],
+) -> list[str]:
+    """Tables of one target: all modalities together, and each alone."""
+    together = "+".join(entry.views)
+    folds = sorted({k["fold"] for k in rows})
+    out = []
+    for names in (together, *entry.views):
+        for width in (str(WIDTH), "raw"):
+            key = f"{target.track}|{names}|{width}"
+            found = _pool(rows, key, folds)
+            if not found:
+                continue
+            if width != "raw":
+                points += _points(found, rows, entry, target, names)
+            out.append(_table(entry, target, names, width, found, rows, titles, reference))
+    return out
+
+
+def _pool(rows: Iterable[Kept], key: str, folds: Sequence[int]) -> Found:
+    """Results of arms that have every fold, seeds as draws, by share."""
+    parts: dict[tuple[float, str, int], dict[int, Result]] = defaultdict(dict)
+    for k in rows:
+        if key in k["results"]:
+            parts[k["share"], k["arm"], k["seed"]][k["fold"]] = _from_dict(k["results"][key], key)
+    found: Found = defaultdict(dict)
+    seeds: dict[tuple[float, str], list[Result]] = defaultdict(list)
+    for (share, arm, _seed), by_fold in sorted(parts.items()):
+        if sorted(by_fold) == list(folds):
+            seeds[share, arm].append(pooled([by_fold[f] for f in folds], folds))
+    for (share, arm), results in seeds.items():
+        draws = np.concatenate([r.predicted for r in results], axis=0)
+        found[share][arm] = replace(results[0], predicted=draws, estimates={})
+    return dict(sorted(found.items()))
+
+
+def _points(found: Found, rows: Sequence[Kept], entry: PairSet, target: Target, names: str) -> list[dict[str, Any]]:
+    """What ``kinelet report`` draws."""
+    out = []
+    for share, arms in found.items():
+        for arm, result in arms.items():
+            e = _estimate(result, target.metric)
+            mine = [k for k in rows if k["share"] == share and k["arm"] == arm]
+            out.append(
+                {
+                    "set": entry.title,
+                    "target": target.track,
+                    "method": mine[0]["title"],
+                    "share": share,
+                    "pairs": _pairs(mine),
+                    "width": WIDTH,
+                    "metric": target.metric,
+                    "modalities": names,
+                    "estimate": e.value,
+                    "lo": e.lo,
+                    "hi": e.hi,
+                    "people": e.n_subjects,
+                    "seeds": sorted({k["seed"] for k in mine}),
+                }
+            )
+    return out
+
+
+def _pairs(rows: Sequence[Kept]) -> int:
+    """Pairs of a share, of one seed, all folds' mean."""
+    return round(float(np.mean([k["pairs"] + k["kept_out"] for k in rows])))
+
+
+def _table(
+    entry: PairSet,
+    target: Target,
+    names: str,
+    width: str,
+    found: Found,
+    rows: Sequence[Kept],
+    titles: Mapping[str, str],
+    reference: str,
+) -> str:
+    """One table: a row an arm, a column a share; below it the reference minus each arm."""
+    shares = list(found)
+    _require_same_pairs(rows)
+    columns = [f"{s:.0%} ({_pairs([k for k in rows if k['share'] == s]):,})" for s in shares]
+    arms = [a for a in titles if any(a in by_arm for by_arm in found.values())]
+    result = next(iter(next(iter(found.values())).values()))
+    seeds = len(result.predicted)
+    better = "lower is better" if target.metric in ("mae", "rmse") else "higher is better"
+    head = f"### {entry.title}, {target.track}: {names} (width {width})\n"
+    note = (
+        f"{target.metric} ({better}), {len(result.subjects)} people, {len(result.truth):,} moments, {seeds} seed(s)\n"
+    )
+    body = _grid(
+        "share (pairs)",
+        columns,
+        {titles[a]: _cells(found, a, lambda r: short(_estimate(r, target.metric))) for a in arms},
+    )
+    parts = [head, note, body]
+    if reference in arms:
+        gaps = {
+            titles[a]: [_gap(found[s], reference, a, target.metric) for s in shares] for a in arms if a != reference
+        }
+        parts.append(_grid(f"{titles[reference]} minus", columns, gaps))
+    return "\n".join(parts)
+
+
+def _require_same_pairs(rows: Sequence[Kept]) -> None:
+    """Raise if arms of one share, fold and seed were given other pairs."""
+    given: dict[tuple[Any, ...], set[int]] = defaultdict(set)
+    for k in rows:
+        given[k["share"], k["fold"], k["seed"]].add(k["pairs"] + k["kept_out"])
+    odd = [key for key, counts in given.items() if len(counts) > 1]
+    if odd:
+        raise ValueError(f"compared methods had other numbers of pairs at {odd[0]}: {given[odd[0]]}")
+
+
+def _cells(found: Found, arm: str, cell: Callable[[Result], str]) -> list[str]:
+    return [cell(by_arm[arm]) if arm in by_arm else "" for by_arm in found.values()]
+
+
+def _gap(by_arm: Mapping[str, Result], reference: str, arm: str, metric: str) -> str:
+    if reference not in by_arm or arm not in by_arm:
+        return ""
+    a, b = by_arm[reference], by_arm[arm]
+    return signed(a.difference(b, metric, over_draws=len(a.predicted) > 1 and len(a.predicted) == len(b.predicted)))
+
+
+def _estimate(result: Result, metric: str) -> Estimate:
+    return result.over_draws(metric) if len(result.predicted) > 1 else result.estimates[metric]
+
+
+def _grid(corner: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
+    lines = [f"| {corner} | " + " | ".join(columns) + " |", "| --- " * (len(columns) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows.items()]
+    return "\n".join(lines) + "\n"
