@@ -21,6 +21,10 @@ ALIGNED = [name for name in list_methods() if method_info(name).keeps == "aligne
 THREE = ("acc", "bvp", "gyr")
 
 
+# Patches of images are hidden by some; the others take any encoder.
+IMAGES = ("infomae", "joint_mae")
+
+
 def kind_of(name: str) -> type[MultimodalMethod]:
     return cast(type[MultimodalMethod], get_method(name)[0])
 
@@ -35,7 +39,8 @@ every_fitted = pytest.mark.parametrize("name", FITTED)
 def make(name: str, names: Sequence[str] = NAMES, **options: Any) -> MultimodalMethod:
     kind, config = get_method(name)
     torch.manual_seed(0)
-    encoders = make_encoders(names, "resnet1d_small", width=16, widths=(8, 16))
+    base: Any = {} if name in IMAGES else {"base": "resnet1d_small", "widths": (8, 16)}
+    encoders = make_encoders(names, width=16, **base)
     return cast(MultimodalMethod, cast(Any, kind)(encoders, validate(config, options)))
 
 
