@@ -91,7 +91,7 @@ class Grid:
     def image_of(self, patches: Tensor) -> Tensor:
         """Put patches ``(batch, patch, value)`` together to images ``(batch, plane, interval, bin)``."""
         high, wide = self.patch
-        parts = patches.reshape(len(patches), self.rows, self.cols, self.planes, high, wide)
+        parts = patches.reshape(patches.shape[0], self.rows, self.cols, self.planes, high, wide)
         whole = parts.permute(0, 3, 1, 4, 2, 5).reshape(-1, self.planes, self.rows * high, self.cols * wide)
         return whole[:, :, : self.intervals, : self.bins]
 
@@ -113,5 +113,5 @@ class Grid:
 
     def _cut(self, image: Tensor) -> Tensor:
         high, wide = self.patch
-        parts = image.reshape(len(image), -1, self.rows, high, self.cols, wide)
+        parts = image.reshape(image.shape[0], -1, self.rows, high, self.cols, wide)
         return parts.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
