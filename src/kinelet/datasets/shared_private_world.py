@@ -1,8 +1,8 @@
 """A world of sensors in which it is known exactly what they share: Gaussian sources, mixed into windows.
 
-Window t of modality i is ``x_i = g_i(a_i Phi_i s_t + b_i Psi_i w_it + sigma_i n_it)``: ``s`` is seen by all modalities,
-``w_i`` and the white noise ``n_i`` by one alone. The columns of ``[Phi_i, Psi_i]`` are orthonormal bursts, ``g_i`` can be
-undone and so takes no information away. From window to window the sources are AR(1) with unit variance.
+Window t of modality i is ``x_i = g_i(a_i Phi_i s_t + b_i Psi_i w_it + sigma_i n_it)``: ``s`` is seen by all
+modalities, ``w_i`` and the white noise ``n_i`` by one alone. The columns of ``[Phi_i, Psi_i]`` are orthonormal bursts,
+``g_i`` can be undone and so takes no information away. From window to window the sources are AR(1) with unit variance.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class World:
         one = np.eye(self.samples(name))
         if self.filtered:
             one = one + 0.5 * np.roll(one, 1, axis=0)
-        return by_name(self.gain, name) * np.kron(np.eye(self.channels), one)
+        return np.asarray(by_name(self.gain, name) * np.kron(np.eye(self.channels), one), dtype=np.float64)
 
     def mix(self, name: str, s: Floats, w: Floats, noise: Floats) -> Floats:
         """Windows of a modality.
@@ -117,7 +117,7 @@ class World:
     def covariance(self, *names: str) -> Floats:
         """Of the windows of some modalities, one after the other, before the non-linear part of ``g``."""
         blocks = [[self._covariance(i, j) for j in names] for i in names]
-        return np.block(blocks)
+        return np.asarray(np.block(blocks), dtype=np.float64)
 
     def information(self, one: str, two: str) -> float:
         """Exact information between windows of two modalities, in nats.
@@ -146,7 +146,8 @@ class World:
         hump = np.exp(-0.5 * ((time[:, None] - centre) / 0.2) ** 2)
         wave = np.cos(2 * np.pi * cycles * time[:, None, None] + phase)
         bursts = (hump[:, None] * wave * weight).transpose(1, 0, 2).reshape(-1, count)
-        return np.linalg.qr(bursts)[0]
+        basis: Floats = np.linalg.qr(bursts)[0]
+        return basis
 
     def _covariance(self, one: str, two: str) -> Floats:
         (phi1, psi), (phi2, _) = self.bursts(one), self.bursts(two)
@@ -156,7 +157,8 @@ class World:
             noise = self.floor * np.eye(size) + (1 - self.floor) * basis @ basis.T
             inner = inner + by_name(self.b, one) ** 2 * psi @ psi.T
             inner = inner + by_name(self.sigma, one) ** 2 * noise @ noise.T
-        return self.filter_matrix(one) @ inner @ self.filter_matrix(two).T
+        covariance: Floats = self.filter_matrix(one) @ inner @ self.filter_matrix(two).T
+        return covariance
 
 
 def by_name(option: PerName, name: str) -> float:
