@@ -33,6 +33,7 @@ class Truth:
     labels: list[str]
     spans: list[tuple[float, float]] = field(default_factory=list)
     tolerance: float = 1e-4
+    units: tuple[str, ...] = ()
 
 
 def wave(n: int, channels: int = 6, seed: int = 0) -> np.ndarray:
@@ -397,6 +398,47 @@ def mobgap_lab(folder: Path) -> Truth:
     return Truth(2, subjects, name, 100.0, "lower_back", data, ["walking"], [(2.0, 6.0)])
 
 
+# --- vehicles ---------------------------------------------------------------------------------------------------
+
+
+def mod_node(folder: Path, audio: np.ndarray, seismic: np.ndarray, start: float | None, file: str) -> None:
+    """One node of one run; a time of day beside the seismic samples where ``start`` is given."""
+    lines(folder / file, [f"{v:.1f},0.0" for v in audio])
+    beside = "" if start is None else " {:.2f}"
+    lines(folder / "ehz.csv", [f"{v:.2f}" + beside.format((start or 0) + i / 100) for i, v in enumerate(seismic)])
+
+
+def mod(folder: Path) -> Truth:
+    rng = np.random.default_rng(3)
+    audio, seismic = np.round(rng.normal(0, 300, 16000), 1), np.round(rng.normal(16000, 400, 100), 2)
+    mod_node(folder / "Polaris0150pm" / "rs1", audio, seismic, 1641495300.0, "aud16000.csv")
+    mod_node(folder / "bicycle" / "rs1", audio, seismic, None, "aud.csv")
+    mod_node(folder / "bicycle" / "rs2", audio, seismic, None, "aud.csv")
+    subjects, name = {"mod_Polaris0150pm", "mod_bicycle"}, "mod_Polaris0150pm_rs1"
+    data, units = audio[:, None], ("device units",)
+    return Truth(3, subjects, name, 16000.0, "rs1", data, ["Polaris"], [(0.0, 1.0)], 1e-2, units)
+
+
+ACIDS_TABLE = """\
+Gv1a1002.mat,Type 1,15,Desert,25
+Gv1a2002.mat,Type 1,15,Desert,50
+Gv4c1044.mat,Type 4,>30,Normal,5"""
+
+
+def acids(folder: Path) -> Truth:
+    rng = np.random.default_rng(4)
+    audio, seismic = (rng.integers(-3000, 3000, (c, 520)).astype(np.int16) for c in (3, 2))
+    for place in ("Acoustics", "Seismic"):
+        (folder / place).mkdir(parents=True)
+    for name in ("Gv1a1002", "Gv1a2002", "Gv4c1044"):
+        savemat(folder / "Acoustics" / f"{name}.mat", {"Output_data": audio})
+        savemat(folder / "Seismic" / f"{name[:3]}s{name[3:]}.mat", {"Output_data": seismic})
+    (folder / "ACIDS_meta.csv").write_text(ACIDS_TABLE)
+    subjects, rate, units = {"acids_v1a_002", "acids_v4c_044"}, 40000 / 39, ("device units",) * 3
+    spans = [(0.0, 500 / rate)]
+    return Truth(3, subjects, "acids_Gv1a2002", rate, "array 2", audio[:, :500].T, ["vehicle 1"], spans, 1e-4, units)
+
+
 LAYOUTS: dict[str, Callable[[Path], Truth]] = {
     f.__name__: f
     for f in (
@@ -418,6 +460,8 @@ LAYOUTS: dict[str, Callable[[Path], Truth]] = {
         realworld_har,
         ego_exo4d,
         ego4d,
+        mod,
+        acids,
     )
 }
 """Every set but seglearn, whose recordings come with a package."""

@@ -32,6 +32,8 @@ DATASETS: dict[str, str] = {
         "realworld_har",
         "ego_exo4d",
         "ego4d",
+        "mod",
+        "acids",
     )
 }
 """Name -> module that holds ``DATASET``."""
