@@ -11,7 +11,7 @@ from kinelet.errors import BadOptionError
 
 MaskMode = Literal["block", "random", "tube", "time", "mixed"]
 
-_CHANCE = {"random": 0.5, "tube": 0.25, "time": 0.25}
+_CHANCE: dict[MaskMode, float] = {"random": 0.5, "tube": 0.25, "time": 0.25}
 """How often each is drawn by ``mixed``."""
 
 

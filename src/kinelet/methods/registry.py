@@ -46,6 +46,12 @@ def _masked() -> Pair:
     return Masked, MaskedConfig
 
 
+def _mae() -> Pair:
+    from kinelet.methods.mae import MAE, MAEConfig
+
+    return MAE, MAEConfig
+
+
 def _mtl() -> Pair:
     from kinelet.methods.mtl import MTL, MTLConfig
 
@@ -106,6 +112,12 @@ def _gmc() -> Pair:
     return GMC, GMCConfig
 
 
+def _joint_mae() -> Pair:
+    from kinelet.methods.joint_mae import JointMAE, JointMAEConfig
+
+    return JointMAE, JointMAEConfig
+
+
 def _focal() -> Pair:
     from kinelet.methods.focal import Focal, FocalConfig
 
@@ -139,6 +151,7 @@ def _procrustes() -> Pair:
 _RECORDS = (
     MethodInfo("simclr", "two views of a window attract, others repel", "Chen et al. 2020, arXiv 2002.05709", _simclr),
     MethodInfo("masked", "hide spans of time and fill them in", "He et al. 2022, arXiv 2111.06377", _masked),
+    MethodInfo("mae", "hide patches of an image and rebuild them from a code", "arXiv 2504.09707, stage 1", _mae),
     MethodInfo("mtl", "tell which of three transforms were applied", "Yuan et al. 2024, arXiv 2206.02909", _mtl),
     MethodInfo("relcon", "similarities have the order of a distance", "Xu et al. 2024, arXiv 2411.18822", _relcon),
     MethodInfo("rebar", "the nearest candidate attracts, the rest repel", "Xu et al. 2024, arXiv 2311.00519", _rebar),
@@ -157,13 +170,14 @@ _RECORDS = (
     MethodInfo(
         "focal", "shared parts agree, private ones differ", "Liu et al. 2023, arXiv 2310.20071", _focal, "aligned"
     ),
+    MethodInfo(
+        "joint_mae", "all modalities rebuilt from the codes of all", "MultiMAE, arXiv 2204.01678", _joint_mae, "aligned"
+    ),
     MethodInfo("none", "encoders side by side, as they are", "baseline of arXiv 2504.09707", _none, "aligned"),
     MethodInfo("cca", "linear maps that correlate most", "Hotelling 1936, Biometrika 28", _cca, "aligned"),
     MethodInfo("procrustes", "rotations onto each other", "Schönemann 1966, Psychometrika 31", _procrustes, "aligned"),
 )
 METHODS: dict[str, MethodInfo] = {record.name: record for record in _RECORDS}
-#: Other names by which papers call a method.
-ALIASES = {"mae": "masked"}
 
 
 def list_methods() -> tuple[str, ...]:
@@ -177,10 +191,9 @@ def method_info(name: str) -> MethodInfo:
     Raises:
         BadOptionError: if there is no method of that name.
     """
-    known = ALIASES.get(name, name)
-    if known not in METHODS:
+    if name not in METHODS:
         raise BadOptionError(f"no method is named {name!r}", remedy=f"Choose one of: {', '.join(METHODS)}")
-    return METHODS[known]
+    return METHODS[name]
 
 
 def get_method(name: str) -> Pair:

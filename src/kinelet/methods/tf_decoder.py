@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -11,12 +11,10 @@ from torch import Tensor, nn
 
 from kinelet.config import FrozenModel, validate
 from kinelet.encoders.bundle import WEIGHTS, Described, compare, read_bundle, read_weights, write_bundle
+from kinelet.encoders.grid import Grid
 from kinelet.encoders.image import ImageEncoder
-from kinelet.encoders.patch_transformer import AttentionLayer, sinusoids
+from kinelet.encoders.patch_transformer import AttentionLayer
 from kinelet.signal.spec import SignalSpec
-
-if TYPE_CHECKING:
-    from kinelet.encoders.grid import Grid
 
 
 class PatchDecoderConfig(FrozenModel):
@@ -69,7 +67,7 @@ class PatchDecoder(nn.Module):
 
     def forward(self, code: Tensor, grid: Grid) -> Tensor:
         """Rebuild the patches ``(batch, patch, value)`` of a grid from codes ``(batch, dim)``."""
-        return self.rebuild(self.into(code)[:, None] + places(grid.rows, grid.cols, self.width, code))
+        return self.rebuild(self.into(code)[:, None] + grid.places(self.width, code))
 
     def rebuild(self, tokens: Tensor) -> Tensor:
         """Patches ``(batch, patch, value)`` from tokens ``(batch, patch, width)`` that know their place."""
@@ -90,20 +88,6 @@ class PatchDecoderFile(Described):
     config: PatchDecoderConfig
 
 
-def places(rows: int, cols: int, width: int, like: Tensor) -> Tensor:
-    """Codes ``(rows * cols, width)`` of the places of a grid, row after row; half tells the row, half the column.
-
-    Args:
-        rows: Rows.
-        cols: Columns.
-        width: Width of a code, a multiple of 4.
-        like: Gives device and type.
-    """
-    row, col = (sinusoids(count, width // 2) for count in (rows, cols))
-    both = torch.cat([row[:, None].expand(-1, cols, -1), col[None].expand(rows, -1, -1)], dim=2)
-    return both.flatten(0, 1).to(like.device, like.dtype)
-
-
 def decoder_for(encoder: ImageEncoder, *, dim: int | None = None, **options: Any) -> PatchDecoder:
     """A fresh decoder for the images of an encoder.
 
@@ -115,7 +99,7 @@ def decoder_for(encoder: ImageEncoder, *, dim: int | None = None, **options: Any
     Raises:
         BadOptionError: if an option makes no sense.
     """
-    values = grid_of(encoder).cell_mask().shape[1]
+    values = grid_of(encoder).values
     given = {"dim": encoder.dim if dim is None else dim, "values": values, **options}
     return PatchDecoder(encoder.spec, validate(PatchDecoderConfig, given, where="decoder"))
 
@@ -123,7 +107,7 @@ def decoder_for(encoder: ImageEncoder, *, dim: int | None = None, **options: Any
 def grid_of(encoder: ImageEncoder) -> Grid:
     """Grid of an encoder's windows; of the shortest that it takes where their length is open."""
     samples = max(encoder.spec.window_samples or 0, encoder.min_samples)
-    x = torch.zeros(1, len(encoder.spec.channels), samples, device=next(encoder.parameters()).device)
+    x = torch.zeros(1, len(encoder.spec.channels), samples, device=encoder.front.scale.device)
     with torch.no_grad():
         return encoder.grid(encoder.image(x))
 
