@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 from typing import ClassVar
 
@@ -55,32 +56,40 @@ class CrossModal(Trained):
 
 
 def across(z: Together, temperature: float, negatives: Negatives) -> Tensor:
-    """Find the other modality's code of the same moment: mean over pairs of modalities and over both directions.
+    """Mean over pairs of modalities of :func:`between`."""
+    return between(z, temperature, negatives).mean()
 
-    Each pair is a mean over the rows that have both; one without any adds an exact 0.
+
+def between(z: Together, temperature: float, negatives: Negatives) -> Tensor:
+    """Find the other modality's code of the same moment, a mean over both directions.
+
+    Returns:
+        One loss for every two modalities, in the order of their names, each a mean over the rows that have both; one
+        without any is an exact 0.
     """
-    found = [
-        paired_nce(
+    found = []
+    for a, b in combinations(sorted(z.own), 2):
+        both = z.valid[a] & z.valid[b]
+        loss = paired_nce(
             z.own[a],
             z.own[b],
             temperature,
-            valid=(z.valid[a] & z.valid[b])[z.here],
-            ignore=z.hidden(negatives),
+            valid=both[z.here],
+            ignore=z.neighbours if negatives == "other" else None,
             all_q=z.all[a],
             all_k=z.all[b],
-            all_valid=z.valid[a] & z.valid[b],
+            all_valid=both,
             offset=z.here.start,
         )
-        for a, b in combinations(sorted(z.own), 2)
-    ]
-    return torch.stack(found).mean() / 2
+        found.append(loss / 2)
+    return torch.stack(found)
 
 
 @torch.no_grad()
-def accuracy(z: Together) -> Tensor:
+def accuracy(z: Together, names: Iterable[str] | None = None) -> Tensor:
     """Share of this process's pairs whose partner is the most similar of all rows, a mean over pairs of modalities."""
     found = []
-    for a, b in combinations(sorted(z.own), 2):
+    for a, b in combinations(sorted(z.own if names is None else names), 2):
         both = z.valid[a] & z.valid[b]
         with full_precision(z.own[a]):
             similar = (unit(z.own[a]) @ unit(z.all[b]).T).masked_fill(~both, -torch.inf)

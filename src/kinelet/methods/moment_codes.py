@@ -19,7 +19,7 @@ from kinelet.methods.base import MethodConfig, Rate, sharded
 from kinelet.methods.multimodal import Moments, MultimodalMethod, present_of
 from kinelet.methods.tf_decoder import PatchDecoder
 
-Negatives = Literal["other_sequences", "all"]
+Negatives = Literal["other", "all"]
 
 
 class ContrastConfig(MethodConfig):
@@ -28,14 +28,14 @@ class ContrastConfig(MethodConfig):
     Attributes:
         temperature: Divides the similarities.
         augmentations: Preset name, or list of augmentations, of every window, drawn anew for each row.
-        negatives: Moments of ``other_sequences`` alone, so that neighbours in time never repel each other, or ``all``.
+        negatives: Moments of ``other`` sequences, so that neighbours in time never repel each other, or ``all``.
         encoder_rate: Learning rate of the encoders below the heads, as a multiple of the loop's.
         freeze_encoder: Leave the encoders as they are; only the heads learn.
     """
 
     temperature: float = Field(default=0.1, gt=0, le=10)
     augmentations: tuple[AnyAugmentation, ...] = Field(default="focal", validate_default=True)
-    negatives: Negatives = "other_sequences"
+    negatives: Negatives = "other"
     encoder_rate: float = Field(default=0.1, ge=0, le=100)
     freeze_encoder: bool = False
 
@@ -72,10 +72,6 @@ class Together:
     def paired(self) -> Tensor:
         """Rows of all processes that have two modalities or more, bool ``(total,)``."""
         return torch.stack(list(self.valid.values())).sum(dim=0) > 1
-
-    def hidden(self, negatives: Negatives) -> Tensor | None:
-        """Moments that are no negatives of each other, bool ``(total, total)``."""
-        return self.neighbours if negatives == "other_sequences" else None
 
 
 class Trained(MultimodalMethod):
