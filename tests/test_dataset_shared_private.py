@@ -1,0 +1,308 @@
+"""The world with known information: exact numbers, what codes find in it, and corpora made of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from kinelet.corpus.build import BuildConfig, build
+from kinelet.corpus.corpus import Corpus
+from kinelet.datasets.shared_private import Draw, World, mutual_information, shared_private, shared_private_windows
+from kinelet.errors import BadOptionError
+from kinelet.signal.recording import Recording
+
+EXACT = 1.0216512475319814
+WORLD = World()
+
+
+def from_covariance(world: World) -> float:
+    """Information between the two modalities from log determinants of what their windows' covariance is."""
+    one, two, both = (np.linalg.slogdet(world.covariance(*n)).logabsdet for n in (["one"], ["two"], ["one", "two"]))
+    return float(0.5 * (one + two - both))
+
+
+# --- exact numbers
+
+
+def test_check_16_the_default_world_has_the_known_information() -> None:
+    assert mutual_information() == pytest.approx(EXACT, abs=1e-12)
+
+
+WORLDS = {
+    "default": {},
+    "private sources": {"b": 3.0, "p": 5},
+    "no private sources": {"p": 0},
+    "one strong, one weak": {"b": {"one": 0.1, "two": 4.0}},
+    "gain and filter": {"filtered": True, "gain": {"one": 3.0, "two": 0.2}},
+    "quiet outside the bursts": {"floor": 0.3},
+    "other bursts": {"seed": 9},
+    "three channels": {"channels": 3},
+    "other rates": {"rates": {"one": 8.0, "two": 50.0}},
+}
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_check_16_its_information_is_that_of_its_covariance(name: str) -> None:
+    assert from_covariance(World(**WORLDS[name])) == pytest.approx(EXACT, abs=1e-9)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{"a": {"one": 0.5, "two": 2.0}}, {"sigma": {"one": 1.0, "two": 0.2}}, {"k": 3}])
+def test_check_16_so_it_is_for_other_strengths(options: dict[str, object]) -> None:
+    world = World(**options)  # type: ignore[arg-type]
+    assert world.information("one", "two") == pytest.approx(from_covariance(world), abs=1e-9)
+
+
+def test_information_is_per_shared_source() -> None:
+    assert mutual_information(k=4) == pytest.approx(2 * mutual_information(k=2))
+
+
+def test_the_covariance_is_that_of_what_is_drawn() -> None:
+    world = World(rates={"one": 4.0, "two": 6.0}, filtered=True, floor=0.5, gain=2.0)
+    x = shared_private_windows(world, 100_000).x
+    drawn = torch.cov(torch.cat([x["one"].flatten(1), x["two"].flatten(1)], dim=1).T)
+    assert torch.allclose(drawn.double(), torch.from_numpy(world.covariance("one", "two")), atol=0.15)
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_bursts_are_orthonormal(name: str) -> None:
+    basis = np.concatenate(WORLD.bursts(name), axis=1)
+    assert np.allclose(basis.T @ basis, np.eye(4))
+
+
+# --- what codes find
+
+
+def gaussian_information(x: Tensor, y: Tensor) -> float:
+    """Information between two sets of Gaussian columns from their sample correlation."""
+    correlation = torch.corrcoef(torch.cat([x, y], dim=1).T).double()
+    k = x.shape[1]
+    parts = [torch.linalg.slogdet(c).logabsdet for c in (correlation[:k, :k], correlation[k:, k:], correlation)]
+    return float(0.5 * (parts[0] + parts[1] - parts[2]))
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Draw:
+    return shared_private_windows(WORLD, 20_000)
+
+
+def code(draw: Draw, name: str, which: int) -> Tensor:
+    """Windows along the shared (0) or private (1) bursts of their modality."""
+    return draw.x[name].flatten(1).double() @ torch.from_numpy(WORLD.bursts(name)[which])
+
+
+def test_the_shared_code_reaches_the_bound(drawn: Draw) -> None:
+    assert gaussian_information(code(drawn, "one", 0), code(drawn, "two", 0)) == pytest.approx(EXACT, abs=0.03)
+
+
+def test_the_private_code_tells_nothing_of_the_other_modality(drawn: Draw) -> None:
+    other = torch.cat([code(drawn, "two", 0), code(drawn, "two", 1)], dim=1)
+    assert gaussian_information(code(drawn, "one", 1), other) < 0.005
+
+
+def shared_accuracy(draw: Draw, *names: str) -> float:
+    """Of guessing the class by the signs of the best linear guess at the sources."""
+    guess = torch.stack([code(draw, name, 0) for name in names]).sum(dim=0) > 0
+    return float((guess.long() @ torch.tensor([1, 2]) == draw.shared).double().mean())
+
+
+def test_one_modality_tells_the_shared_class_as_often_as_it_can(drawn: Draw) -> None:
+    """A sign is guessed rightly with probability 1/2 + arcsin(rho) / pi, rho the correlation with the source."""
+    possible = (0.5 + math.asin(1 / math.hypot(1, 0.5)) / math.pi) ** 2
+    assert shared_accuracy(drawn, "one") == pytest.approx(possible, abs=0.01)
+
+
+@pytest.mark.parametrize(("names", "ceiling"), [(("one",), 0.726), (("one", "two"), 0.795)])
+def test_the_ceilings_are_the_known_ones(drawn: Draw, names: tuple[str, ...], ceiling: float) -> None:
+    assert shared_accuracy(drawn, *names) == pytest.approx(ceiling, abs=0.01)
+
+
+def test_classes_are_the_signs_of_the_sources(drawn: Draw) -> None:
+    above = drawn.w["two"][:, :2] > 0
+    assert torch.equal(drawn.private["two"], above.long() @ torch.tensor([1, 2]))
+
+
+def test_consecutive_windows_are_as_related_as_asked() -> None:
+    s = shared_private_windows(replace(WORLD, ar=0.6), 8000, 3).s.reshape(8000, 3, 2)[..., 0]
+    assert torch.corrcoef(s.T)[0].tolist() == pytest.approx([1.0, 0.6, 0.36], abs=0.04)
+
+
+def test_sources_keep_unit_variance_along_a_run() -> None:
+    s = shared_private_windows(WORLD, 8000, 4).s.reshape(8000, 4, 2)
+    assert torch.allclose(s.var(dim=0), torch.ones(4, 2, dtype=torch.float64), atol=0.06)
+
+
+def test_what_is_not_linear_can_be_undone() -> None:
+    world = replace(WORLD, nonlinear=0.8, filtered=True, gain=1.5)
+    x = shared_private_windows(world, 50).x["one"].flatten(1).double()
+    linear = shared_private_windows(replace(world, nonlinear=0.0), 50).x["one"].flatten(1).double()
+    assert torch.allclose(torch.asinh(0.8 * x) / 0.8, linear, atol=1e-5)
+
+
+def test_noise_outside_the_bursts_is_quieter_where_asked() -> None:
+    world = replace(WORLD, floor=0.1)
+    x = shared_private_windows(world, 4000).x["one"].flatten(1).double()
+    basis = torch.from_numpy(np.concatenate(world.bursts("one"), axis=1))
+    rest = x - x @ basis @ basis.T
+    share = float(rest.square().sum(dim=1).mean()) / (x.shape[1] - 4)
+    assert share == pytest.approx((0.1 * 0.5) ** 2, rel=0.02)
+
+
+# --- draws
+
+
+def test_the_same_seed_draws_the_same() -> None:
+    a, b = (shared_private_windows(WORLD, 5, 3, seed=4) for _ in range(2))
+    assert torch.equal(a.x["two"], b.x["two"])
+
+
+def test_another_seed_draws_other_windows_of_the_same_world() -> None:
+    a, b = (shared_private_windows(WORLD, 5, 3, seed=seed) for seed in (4, 5))
+    assert not torch.equal(a.x["two"], b.x["two"])
+
+
+def test_runs_are_numbered() -> None:
+    draw = shared_private_windows(WORLD, 2, 3)
+    assert (draw.sequence.tolist(), draw.moment.tolist()) == ([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2])
+
+
+def test_windows_are_missing_at_the_rate_asked_for() -> None:
+    present = shared_private_windows(WORLD, 4000, missing={"one": 0.0, "two": 0.3}).present
+    assert present.double().mean(dim=0).tolist() == pytest.approx([1.0, 0.7], abs=0.03)
+
+
+def test_absent_windows_are_zero() -> None:
+    draw = shared_private_windows(WORLD, 50, missing=0.5)
+    assert not draw.x["two"][~draw.present[:, 1]].any()
+
+
+@pytest.mark.parametrize("shift", [1, -2])
+def test_windows_that_come_late_belong_to_other_moments(shift: int) -> None:
+    """They share with the window that they came late for."""
+    draw = shared_private_windows(WORLD, 300, 6, shift=shift)
+    moved, still = (code(draw, name, 0).reshape(300, 6, 2) for name in ("two", "one"))
+    size = 6 - abs(shift)
+    a, b = (moved[:, shift:], still[:, :size]) if shift > 0 else (moved[:, :size], still[:, -shift:])
+    assert gaussian_information(a.flatten(0, 1), b.flatten(0, 1)) == pytest.approx(EXACT, abs=0.12)
+
+
+def test_and_not_with_the_window_beside_them() -> None:
+    world = replace(WORLD, ar=0.0)
+    draw = shared_private_windows(world, 3000, 2, shift=1)
+    assert gaussian_information(code(draw, "one", 0), code(draw, "two", 0)) < 0.01
+
+
+# --- recordings
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    out: Path = tmp_path_factory.mktemp("world") / "corpus"
+    build(shared_private(3, 12, missing=0.3, shift_s=0.25, seed=1), out, BuildConfig(streams=True))
+    return Corpus.open(out)
+
+
+def test_a_corpus_of_them_has_two_modalities_at_their_own_rates(corpus: Corpus) -> None:
+    found = {(r.stream, r.spec.rate_hz, r.spec.channels) for r in corpus.recordings}
+    assert found == {(None, 16.0, ("one",)), ("two", 32.0, ("two",))}
+
+
+def drawn_again() -> dict[str, Recording]:
+    return {rec.name: rec for rec in shared_private(3, 12, missing=0.3, shift_s=0.25, seed=1)}
+
+
+def test_a_corpus_of_them_is_cut_into_the_windows_that_were_drawn(corpus: Corpus) -> None:
+    """Missing windows are gaps, and the grid of windows falls on the windows of the world."""
+    windows = corpus.select(stream="two").windows(2.0, track="shared")
+    found = windows.gather(np.arange(len(windows))).transpose(0, 2, 1).reshape(-1, 1)
+    assert np.allclose(found, np.concatenate([rec.streams["two"].data for rec in drawn_again().values()]), atol=1e-3)
+
+
+def test_a_stream_alone_has_the_labels_of_its_moments(corpus: Corpus) -> None:
+    """Its clock is late by less than half a window: every window has the class that it was drawn with."""
+    windows = corpus.select(stream="two").windows(2.0, track="shared")
+    told = []
+    for rec in drawn_again().values():
+        stream = rec.streams["two"]
+        ahead = (stream.start_unix_s or 0) - (rec.start_unix_s or 0) - 0.25
+        labels = [a.label for a in rec.annotations if a.track == "shared"]
+        for segment in stream.segments:
+            first = round((ahead + segment.time_s) / 2.0)
+            told += labels[first : first + (segment.stop - segment.start) // 64]
+    assert [windows.classes[c] for c in windows.label] == told
+
+
+def test_streams_run_on_the_clock_of_their_recording() -> None:
+    (rec,) = shared_private(1, 8)
+    assert rec.streams["two"].start_unix_s == rec.start_unix_s
+
+
+def test_a_clock_that_is_late_says_so() -> None:
+    (rec,) = shared_private(1, 8, shift_s=0.25)
+    assert (rec.streams["two"].start_unix_s or 0) - (rec.start_unix_s or 0) == pytest.approx(0.25)
+
+
+def test_missing_windows_are_gaps_of_known_reason() -> None:
+    (rec,) = shared_private(1, 40, missing=0.4, seed=2)
+    stream = rec.streams["two"]
+    lengths = {round((gap.stop_s - gap.start_s) % 2.0, 9) for gap in stream.gaps}
+    assert lengths == {0.0} and {gap.reason for gap in stream.gaps} == {"missing"}
+
+
+def test_a_stream_whose_first_window_is_missing_starts_later() -> None:
+    starts = [
+        rec.streams["two"].start_unix_s - rec.start_unix_s  # type: ignore[operator]
+        for rec in shared_private(30, 6, missing={"one": 0.0, "two": 0.5})
+    ]
+    assert {start % 2 for start in starts} == {0.0} and max(starts) > 0
+
+
+def test_a_modality_that_was_never_there_is_no_stream() -> None:
+    (rec,) = shared_private(1, 5, missing={"one": 1.0, "two": 1.0})
+    assert not rec.streams and len(rec.data) == 32
+
+
+def test_every_window_has_its_classes() -> None:
+    (rec,) = shared_private(1, 5)
+    assert {a.track for a in rec.annotations} == {"shared", "private_one", "private_two"} and len(rec.annotations) == 15
+
+
+def test_labels_are_the_signs_of_the_sources() -> None:
+    """The class that is told is the one that the recording's own windows suggest as often as they can."""
+    right = 0
+    for rec in shared_private(40, 25, seed=3):
+        guess = (rec.data.reshape(25, 32) @ WORLD.bursts("one")[0] > 0) @ np.array([1, 2])
+        told = [a.label for a in rec.annotations if a.track == "shared"]
+        right += sum(f"class_{g}" == label for g, label in zip(guess, told, strict=True))
+    assert right / 1000 == pytest.approx(0.726, abs=0.05)
+
+
+def test_a_person_is_the_same_however_many_are_drawn() -> None:
+    alone, among = next(shared_private(1, 4, first=2)), list(shared_private(3, 4))[2]
+    assert np.array_equal(alone.data, among.data) and alone.subject == among.subject
+
+
+def test_the_recording_knows_its_information() -> None:
+    (rec,) = shared_private(1, 4)
+    assert rec.meta["information_nats"]["two"] == pytest.approx(EXACT)
+
+
+def test_sensors_with_three_axes_have_their_names() -> None:
+    (rec,) = shared_private(1, 4, world=World(channels=3, rates={"acc": 16.0, "mag": 8.0}))
+    assert (rec.spec.channels, rec.streams["mag"].spec.channels[0]) == (("acc_x", "acc_y", "acc_z"), "mag_x")
+
+
+@pytest.mark.parametrize("options", [{"window_s": 0.1}, {"a": {"one": 1.0}}])
+def test_worlds_that_cannot_be_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(BadOptionError):
+        World(**options)  # type: ignore[arg-type]
+
+
+def test_no_runs_are_refused() -> None:
+    with pytest.raises(BadOptionError):
+        shared_private_windows(WORLD, 0)
