@@ -1,4 +1,4 @@
-"""``kinelet corpus``: build, add a public set, attach sentences and vectors, look inside."""
+"""``kinelet corpus``: build, add a public set, attach sentences and vectors, count pairs, look inside."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from kinelet.cli.annotate import annotate
+from kinelet.cli.pairs import pairs
 
 app = typer.Typer(
     help="Build a corpus, add a public dataset, attach what was said or seen, or look inside one.", no_args_is_help=True
 )
 app.command("annotate")(annotate)
+app.command("pairs")(pairs)
 
 Out = Annotated[Path, typer.Option(help="Corpus folder.")]
 Rate = Annotated[float | None, typer.Option(help="Resample everything to this rate (Hz).")]

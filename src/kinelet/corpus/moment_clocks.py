@@ -15,7 +15,7 @@ from kinelet.corpus.streams import NAMED, named_start, parent_id, shift_of
 from kinelet.errors import BadOptionError
 
 ClockRule = Literal["auto", "recording"]
-ALONE, CLIP, OVERLAP = "one recording", "one clip", "absolute times that overlap"
+ALONE, CLIP, OVERLAP = "within one recording", "by the clip they are of", "by absolute times that overlap"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kinelet.corpus.moment_clocks import ALONE
+from kinelet.corpus.moment_stretches import Ints, Modality
 from kinelet.corpus.moments import Moments
 
 _BLOCK = 1 << 18
@@ -25,6 +26,7 @@ class ModalityReport:
         moments: Moments that have it.
         alone: Moments in which nothing else was recorded.
         broken: Clips that were left out because they have gaps.
+        lost: Side streams of it on a clock of their own, since nobody knows when they start.
     """
 
     view: str
@@ -33,6 +35,7 @@ class ModalityReport:
     moments: int
     alone: int
     broken: int
+    lost: int
 
 
 @dataclass(frozen=True)
@@ -69,20 +72,24 @@ class PairReport:
         """As a table of what and value."""
         shift = "clips are stretched" if self.largest_shift_s is None else f"{1000 * self.largest_shift_s:.1f} ms"
         return [
-            ("moments", f"{self.moments}"),
-            ("pairs (two modalities or more)", f"{self.pairs}"),
-            (f"all {len(self.modalities)} modalities", f"{self.complete}"),
+            ("moments", f"{self.moments:,}"),
+            ("pairs (two modalities or more)", f"{self.pairs:,}"),
+            (f"all {len(self.modalities)} modalities", f"{self.complete:,}"),
             ("people with pairs", f"{self.people} of {self.people_in_all}"),
             ("hours of pairs", f"{self.hours:.2f}"),
-            *((f"one clock by {how}", f"{n} pairs") for how, n in self.clocks.items()),
+            *((f"pairs {how}", f"{n:,}") for how, n in self.clocks.items()),
             ("largest shift within a pair", shift),
             *((name, _told(m)) for name, m in self.modalities.items()),
         ]
 
 
 def _told(m: ModalityReport) -> str:
-    broken = f", {m.broken} clips with gaps left out" if m.broken else ""
-    return f"{m.view}, {m.rate_hz:g} Hz, {m.window_s:g} s: {m.moments} moments, {m.alone} without a partner{broken}"
+    told = f"{m.view}, {m.rate_hz:g} Hz, {m.window_s:g} s: {m.moments:,} moments, {m.alone:,} without a partner"
+    if m.broken:
+        told += f", {m.broken:,} clips with gaps left out"
+    if m.lost:
+        told += f", {m.lost:,} side streams whose start nobody knows (clips pair with placement stretch)"
+    return told
 
 
 def pair_report(moments: Moments) -> PairReport:
@@ -108,10 +115,19 @@ def pair_report(moments: Moments) -> PairReport:
                 int(present[:, i].sum()),
                 int((present[:, i] & (many == 1)).sum()),
                 int(layout.broken[i]),
+                _lost(m, layout.clocks.code),
             )
             for i, m in enumerate(layout.modalities)
         },
     )
+
+
+def _lost(modality: Modality, clock: Ints) -> int:
+    """Side streams that share their clock with nothing."""
+    codes, recordings = np.unique(modality.code), modality.corpus.recordings
+    stream = {int(modality.code[i]): recordings[r].stream for i, r in enumerate(modality.recording.tolist())}
+    alone = np.bincount(clock)[clock[codes]] == 1
+    return sum(stream[int(c)] is not None for c in codes[alone])
 
 
 def _hours(pairs: Moments) -> float:

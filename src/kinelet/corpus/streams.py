@@ -14,7 +14,7 @@ from kinelet.corpus.process import LEFT_OUT
 if TYPE_CHECKING:
     from kinelet.corpus.corpus import Corpus
 
-ABSOLUTE, NAMED, OFFSET = "their absolute starts", "a clock that both name", "a start within the recording"
+ABSOLUTE, NAMED, OFFSET = "by their absolute starts", "by a clock that both name", "by a start within the recording"
 
 
 def parent_id(info: RecordingInfo) -> str | None:
