@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ class Encoder(nn.Module):
     """
 
     min_samples: int = 1
-    needs_fit: ClassVar[bool] = False
+    needs_fit: bool = False
 
     def __init__(self, spec: SignalSpec, dim: int, config: dict[str, Any]) -> None:
         super().__init__()

@@ -97,8 +97,8 @@ class Front(nn.Module):
         A sine of amplitude 1 at the centre of a bin, away from both ends, has magnitude 0.5 there.
         """
         if self.basis is not None:
-            both = self._frames(x) @ self.basis
-            return both.reshape(*both.shape[:3], 2, self.bins)
+            frames = self._frames(x)  # one product of two matrices, not one for each channel of each window
+            return (frames.reshape(-1, self.length) @ self.basis).reshape(*frames.shape[:3], 2, self.bins)
         window = _window(self.length, self.overlaps).to(x)
         whole = torch.stft(
             self._continued(x).flatten(0, 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -76,6 +76,11 @@ class HeadedEncoder(DenseEncoder):
         self.base, self.output, self.min_samples = base, config.output, base.min_samples
         self.heads = nn.ModuleDict({name: nn.Linear(base.dim, dim) for name, dim in config.heads.items()})
         self.feature_dim = self._feature_dim()
+        self.needs_fit = base.needs_fit
+
+    def fit_input(self, windows: Iterable[Tensor]) -> None:
+        """Fit the base encoder's input; see :meth:`~kinelet.encoders.base.Encoder.fit_input`."""
+        self.base.fit_input(windows)
 
     @classmethod
     def around(cls, base: Encoder, heads: Mapping[str, int], output: str) -> HeadedEncoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinelet.config import FrozenModel, validate
-from kinelet.encoders.base import Encoder
+from kinelet.encoders.base import DenseEncoder, Encoder
 from kinelet.encoders.headed import BACKBONE
 from kinelet.encoders.registry import build, encoder_info
 from kinelet.errors import BadOptionError
@@ -48,7 +49,7 @@ class SharedPrivateConfig(FrozenModel):
         return base
 
 
-class SharedPrivate(Encoder):
+class SharedPrivate(DenseEncoder):
     """A base encoder with two heads, as InfoMAE trains them: U shared with other modalities, V private.
 
     Attributes:
@@ -65,7 +66,8 @@ class SharedPrivate(Encoder):
         super().__init__(spec, _width(config.output, base.dim, config.width), told)
         self.output: str = config.output
         self.base, self.width, self.norm = base, config.width, config.norm
-        self.min_samples = base.min_samples
+        self.min_samples, self.needs_fit = base.min_samples, base.needs_fit
+        self.feature_dim = base.feature_dim if isinstance(base, DenseEncoder) else 0
         self.head_u = _head(base.dim, config.width, config.depth)
         self.head_v = _head(base.dim, config.width, config.depth)
 
@@ -108,6 +110,20 @@ class SharedPrivate(Encoder):
         code = self.base(x)
         u, v = self.split(code)
         return {BACKBONE: code, "u": u, "v": v, "uv": torch.cat([u, v], dim=1)}
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map windows to ``(batch, feature_dim, step)``: maps of the base encoder.
+
+        Raises:
+            BadOptionError: if it has none.
+        """
+        if not isinstance(self.base, DenseEncoder):
+            raise BadOptionError(f"{self.base.name} has no maps over time", where="encoder shared_private")
+        return self.base.features(x)
+
+    def fit_input(self, windows: Iterable[Tensor]) -> None:
+        """Fit the base encoder's input; see :meth:`~kinelet.encoders.base.Encoder.fit_input`."""
+        self.base.fit_input(windows)
 
     def _normed(self, y: Tensor) -> Tensor:
         return functional.layer_norm(y, (self.width,)) if self.norm == "layer" else y

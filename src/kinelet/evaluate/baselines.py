@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from kinelet.encoders.base import Encoder
+from kinelet.encoders.image import share_input
 from kinelet.encoders.registry import create_encoder
 from kinelet.errors import BadOptionError
 from kinelet.evaluate.boosting import Boosting
@@ -58,10 +59,15 @@ def small_encoder(spec: SignalSpec) -> Encoder:
 
 
 def fresh_like(encoder: Encoder) -> Fresh:
-    """Make untrained encoders of the same architecture and configuration, whose heads stand for the same spaces."""
+    """Make untrained encoders of the same architecture and configuration, whose heads stand for the same spaces.
+
+    What was fitted to the input is taken over: on another scale, random weights would not be the same baseline.
+    """
 
     def make(spec: SignalSpec) -> Encoder:
         made = create_encoder(encoder.name, spec=spec, **encoder.config)
+        if encoder.needs_fit:
+            share_input(encoder, made)
         made.card = {key: encoder.card[key] for key in (ALIGNMENT,) if key in encoder.card}
         return made
 
