@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from kinelet.encoders.swin_blocks import Drops, Merging, SwinBlock, WindowAttention
-from kinelet.encoders.swin_trunk import SwinOptions, SwinTrunk
+from kinelet.encoders.swin_options import SwinOptions, fitting
+from kinelet.encoders.swin_trunk import SwinTrunk
 from kinelet.encoders.swin_windows import Field, Windows
 
 FIELDS = [
@@ -172,25 +173,37 @@ def test_a_window_that_skips_both_branches_stays_as_it_is() -> None:
 
 
 def test_windows_are_chosen_for_little_padding() -> None:
-    options = SwinOptions()
-    assert options.window_for(20, 6) == (5, 2)
+    assert SwinOptions().layout(20, 6).windows == ((5, 4), (5, 4), (5, 2))
 
 
+@pytest.mark.parametrize("stages", [1, 2, 3, 4])
+@pytest.mark.parametrize("length", [*range(1, 33), 57, 100])
+def test_no_choice_of_windows_of_one_size_pads_less(length: int, stages: int) -> None:
+    """Of all sides from 2 to 5, the same in every stage, as the published sizes have it."""
+    chosen = SwinOptions(depths=(1,) * stages).layout(length, 1).field(length, 1).rows
+    assert chosen <= min(-(-length // (side * 2 ** (stages - 1))) * side * 2 ** (stages - 1) for side in range(2, 6))
+
+
+def test_a_short_axis_is_one_window() -> None:
+    assert fitting(1, 1) == (1,)
+
+
+@pytest.mark.parametrize("window", [None, (3, 3), (2, 5)])
 @pytest.mark.parametrize(("rows", "cols"), [(1, 1), (3, 7), (19, 6), (40, 30)])
-def test_every_stage_is_divided_by_its_windows(rows: int, cols: int) -> None:
-    options = SwinOptions()
-    window = options.window_for(rows, cols)
-    field = options.field(rows, cols, window)
-    for _ in options.depths:
-        assert (field.rows % window[0], field.cols % window[1]) == (0, 0)
+def test_every_stage_is_divided_by_its_windows(rows: int, cols: int, window: tuple[int, int] | None) -> None:
+    layout = SwinOptions(window=window).layout(rows, cols)
+    field = layout.field(rows, cols)
+    for size in layout.windows:
+        assert (field.rows % size[0], field.cols % size[1]) == (0, 0)
         field = field.merged()
 
 
 def trunk(rows: int = 5, cols: int = 7, **options: object) -> tuple[SwinTrunk, Field]:
-    made = SwinOptions.model_validate({"width": 8, "depths": (2, 2), "dim": 6, "window": (2, 2), **options})
-    field = made.field(rows, cols, (2, 2))
+    made = SwinOptions.model_validate({"width": 8, "depths": (2, 2), "code": 6, "window": (2, 2), **options})
+    layout = made.layout(rows, cols)
+    field = layout.field(rows, cols)
     torch.manual_seed(0)
-    return SwinTrunk(4, field, (2, 2), made), field
+    return SwinTrunk(4, field, layout, made), field
 
 
 def test_the_code_does_not_depend_on_padding() -> None:
@@ -216,7 +229,7 @@ def test_the_hidden_token_differs_from_an_empty_patch() -> None:
 
 def test_another_window_length_uses_interpolated_positions() -> None:
     net, _ = trunk()
-    longer = net.options.field(11, 7, (2, 2))
+    longer = net.options.layout(11, 7).field(11, 7)
     assert net(tokens(longer, 4), longer).shape == (2, 6)
 
 

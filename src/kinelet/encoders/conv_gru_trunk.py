@@ -9,13 +9,17 @@ from torch.nn import functional
 
 from kinelet.config import FrozenModel
 
+STEPS = 40
+"""Steps along the spectrum that are enough unless told otherwise."""
+
 
 class ConvGRUOptions(FrozenModel):
     """What the network is made of.
 
     Attributes:
         width: Channels of the convolutions.
-        stride: Bins that the first convolution steps over; its kernel is as wide, three at least.
+        stride: Bins that the first convolution steps over; its kernel is as wide, three at least. None: 1, and a
+            fortieth of the bins where that is more.
         convolutions: Residual convolutions after the first.
         merged: Channels of an interval once its bins are merged.
         hidden: Units of each direction of the recurrent network; the code is twice as wide.
@@ -24,7 +28,7 @@ class ConvGRUOptions(FrozenModel):
     """
 
     width: int = Field(default=32, ge=1, le=1024)
-    stride: int = Field(default=1, ge=1, le=1024)
+    stride: int | None = Field(default=None, ge=1, le=1024)
     convolutions: int = Field(default=4, ge=0, le=16)
     merged: int = Field(default=64, ge=1, le=4096)
     hidden: int = Field(default=64, ge=1, le=4096)
@@ -57,12 +61,13 @@ class ConvGRUTrunk(nn.Module):
 
     def __init__(self, planes: int, bins: int, options: ConvGRUOptions) -> None:
         super().__init__()
-        width, kernel = options.width, max(3, options.stride)
+        stride = options.stride or max(1, bins // STEPS)
+        width, kernel = options.width, max(3, stride)
         # As many bins on both sides as let no bin go unseen.
-        self.steps = -(-bins // options.stride)
-        self.short = max(0, (self.steps - 1) * options.stride + kernel - bins)
+        self.steps = -(-bins // stride)
+        self.short = max(0, (self.steps - 1) * stride + kernel - bins)
         self.hidden = nn.Parameter(torch.zeros(planes))
-        self.first = nn.Conv2d(planes, width, (1, kernel), (1, options.stride))
+        self.first = nn.Conv2d(planes, width, (1, kernel), (1, stride))
         self.norm = nn.BatchNorm2d(width)
         self.blocks = nn.ModuleList(SpectrumBlock(width, options.dropout) for _ in range(options.convolutions))
         self.merge = nn.Linear(width * self.steps, options.merged)

@@ -87,6 +87,18 @@ def _tf_vit(spec: SignalSpec, options: Mapping[str, object]) -> Encoder:
     return TFViT(spec, validate(TFViTConfig, options, where="encoder tf_vit"))
 
 
+def _swin(spec: SignalSpec, options: Mapping[str, object]) -> Encoder:
+    from kinelet.encoders.swin import Swin, SwinConfig
+
+    return Swin(spec, validate(SwinConfig, options, where="encoder swin"))
+
+
+def _conv_gru(spec: SignalSpec, options: Mapping[str, object]) -> Encoder:
+    from kinelet.encoders.conv_gru import ConvGRU, ConvGRUConfig
+
+    return ConvGRU(spec, validate(ConvGRUConfig, options, where="encoder conv_gru"))
+
+
 _RECORDS = (
     EncoderInfo(
         "resnet1d_34",
@@ -133,6 +145,34 @@ _RECORDS = (
         min_samples=24,
         paper="Dosovitskiy et al. 2021, arXiv 2010.11929; He et al. 2022, arXiv 2111.06377",
         factory=_tf_vit,
+    ),
+    EncoderInfo(
+        "swin",
+        "shifted windows of attention over patches of a time-frequency image, as InfoMAE was published",
+        parameters=584_184,
+        dim=128,
+        min_samples=24,
+        paper="Liu et al. 2021, arXiv 2103.14030; InfoMAE, arXiv 2504.09707",
+        factory=_swin,
+    ),
+    EncoderInfo(
+        "conv_gru",
+        "convolutions over the spectrum of each interval and a GRU over intervals",
+        parameters=162_115,
+        dim=128,
+        min_samples=24,
+        paper="DeepSense, Yao et al. 2017, arXiv 1611.01942",
+        factory=_conv_gru,
+    ),
+    EncoderInfo(
+        "shared_private",
+        "two heads on an encoder (tf_vit unless told): what other modalities know too, and what only this one knows",
+        parameters=275_072,
+        dim=256,
+        min_samples=24,
+        paper="arXiv 2504.09707 (InfoMAE)",
+        factory=_shared_private,
+        stated=("base", "base_config"),
     ),
     EncoderInfo(
         "headed",
