@@ -193,6 +193,13 @@ def realworld_har(folder: Path) -> Truth:
     with zipfile.ZipFile(place / "gyr_walking_csv.zip", "w") as archive:
         archive.writestr("Gyroscope_walking_chest.csv", gyr)
         archive.writestr("Gyroscope_walking_head.csv", gyr)
+    light = "id,attr_time,attr_light\n" + "".join(f"{i},{1435996968198 + 20 * i},{i}.5\n" for i in range(150))
+    for kind, member, table in (
+        ("mag", "MagneticField", realworld_table(data[:, :3] * 50, late_ms=40)),
+        ("lig", "Light", light),
+    ):
+        with zipfile.ZipFile(place / f"{kind}_walking_csv.zip", "w") as archive:
+            archive.writestr(f"{member}_walking_chest.csv", table)
     name = "realworld_har_proband1_walking_chest"
     return Truth(2, {"realworld_har_01"}, name, 50.0, "chest", data, ["walking"], [(0.0, 3.0)])
 
@@ -276,6 +283,7 @@ def pamap2_rows(data: np.ndarray, activity: np.ndarray) -> np.ndarray:
         rows[:, first + 1 : first + 4] = data[:, :3] * G * scale
         rows[:, first + 4 : first + 7] = 99.0  # the ±6 g accelerometer, not to be read
         rows[:, first + 7 : first + 10] = data[:, 3:] * scale
+        rows[:, first + 10 : first + 13] = data[:, :3] * 50 * scale
     return rows
 
 

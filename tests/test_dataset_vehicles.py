@@ -26,10 +26,14 @@ SHAKES = np.random.default_rng(1).normal(0, 100, 100).round(2)
 
 
 def mod(
-    raw: Path, run: str = "Polaris0150pm", node: str = "rs1", seconds: int = 1, **fields: object
+    raw: Path,
+    run: str = "Polaris0150pm",
+    node: str = "rs1",
+    seconds: int = 1,
+    start: float | None = None,
+    file: str = "aud.csv",
 ) -> list[Recording]:
-    file, start = str(fields.get("file", "aud.csv")), fields.get("start")
-    layouts.mod_node(raw / run / node, np.tile(WAVE, seconds), np.tile(SHAKES, seconds), start, file)  # type: ignore[arg-type]
+    layouts.mod_node(raw / run / node, np.tile(WAVE, seconds), np.tile(SHAKES, seconds), start, file)
     return list(get_dataset("mod").load(raw))
 
 

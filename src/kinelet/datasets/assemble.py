@@ -29,6 +29,15 @@ def motion(acc: npt.ArrayLike, acc_unit: str, gyr: npt.ArrayLike | None = None, 
     return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
 
 
+def magnetometer_spec(rate_hz: float, site: str) -> SignalSpec:
+    """Spec of a magnetometer in microtesla.
+
+    >>> magnetometer_spec(50.0, "wrist").channels
+    ('mag_x', 'mag_y', 'mag_z')
+    """
+    return SignalSpec(rate_hz=rate_hz, channels=("mag_x", "mag_y", "mag_z"), units=("uT",) * 3, site=site)
+
+
 def on_grid(
     data: FloatArray,
     spec: SignalSpec,

@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from kinelet.datasets.assemble import motion, names_of, on_clock, on_grid
+from kinelet.datasets.assemble import magnetometer_spec, motion, names_of, on_clock, on_grid
 from kinelet.datasets.base import Dataset, DatasetCard, Download
 from kinelet.datasets.tables import Table, read_spaced
-from kinelet.signal.recording import Recording
+from kinelet.signal.recording import FloatArray, Recording
 from kinelet.signal.spec import SignalSpec, imu_spec
 
 _RATE_HZ, _HEART_HZ = 100.0, 9.0
 _WIDTH = 54
 # First column of each unit (from 0); temperature, then ±16 g, ±6 g, gyroscope, magnetometer, orientation.
 _UNITS = {"wrist": 3, "chest": 20, "ankle": 37}
-_WIDE, _GYR = 1, 7
+_WIDE, _GYR, _MAG = 1, 7, 10
 _ACTIVITIES: Mapping[int, str] = {
     1: "lying",
     2: "sitting",
@@ -57,7 +59,8 @@ CARD = DatasetCard(
         "Subject 9 did rope jumping only; the optional files are the same people again.",
         "The hand unit is on the wrist of the dominant arm, the ankle unit on the dominant side.",
         "Orientation columns are invalid by the publisher's own words and are not read.",
-        "The heart rate is one value in eleven rows: it is a stream of its own.",
+        "The heart rate is one value in eleven rows: it is a stream of its own, as is each unit's magnetometer "
+        "(microtesla): add --streams.",
     ),
     layout="Protocol/subject101.dat, …, and Optional/subject101.dat, … where wanted",
     download=(
@@ -82,18 +85,25 @@ def _read(key: str, path: Path) -> Iterator[Recording]:
     activity = names_of(table["activity"], _ACTIVITIES)
     person = f"pamap2_{subject.removeprefix('subject')}"
     for site in _UNITS:
-        if not np.isfinite(_samples(table, site)).all(axis=1).any():
+        samples, name = _samples(table, site), f"{person}_{part}_{site}"
+        if not np.isfinite(samples).all(axis=1).any():
             continue
+        streams = _heart(table, person, part) if site == "wrist" else {}
         yield on_grid(
-            _samples(table, site),
+            samples,
             imu_spec(_RATE_HZ, gyro=True, site=site),
             row=row,
             lost="wireless_loss",
             labels={"activity": activity},
             subject=person,
-            name=f"{person}_{part}_{site}",
-            streams=_heart(table, person, f"{person}_{part}_heart_rate") if site == "wrist" else {},
-            meta={"device": "Colibri wireless IMU", "part": part, "accelerometer": "±16 g"},
+            name=name,
+            streams=streams | _magnetometer(table, row, site, person, part),
+            meta={
+                "device": "Colibri wireless IMU",
+                "part": part,
+                "accelerometer": "±16 g",
+                **_clock(person, part, _first_s(samples, row)),
+            },
         )
 
 
@@ -102,16 +112,37 @@ def _wanted() -> dict[str, int]:
     for site, first in _UNITS.items():
         wanted |= {f"{site}_acc{i}": first + _WIDE + i for i in range(3)}
         wanted |= {f"{site}_gyr{i}": first + _GYR + i for i in range(3)}
+        wanted |= {f"{site}_mag{i}": first + _MAG + i for i in range(3)}
     return wanted
 
 
-def _samples(table: Table, site: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _samples(table: Table, site: str) -> FloatArray:
     acc, gyr = (table.stack(*(f"{site}_{sensor}{i}" for i in range(3))) for sensor in ("acc", "gyr"))
     return motion(acc, "m/s^2", gyr, "rad/s")
 
 
-def _heart(table: Table, subject: str, name: str) -> dict[str, Recording]:
-    """Heart rate in beats a minute where it was written, on the clock of the file."""
+def _clock(person: str, part: str, start_s: float) -> dict[str, Any]:
+    """All units of a file are on one clock, whose zero is the file's first row."""
+    return {"clock": f"{person}_{part}", "clock_start_s": start_s}
+
+
+def _first_s(samples: FloatArray, row: npt.NDArray[np.int64]) -> float:
+    """Time of the first row that holds samples of all channels."""
+    return float(row[np.isfinite(samples).all(axis=1).argmax()]) / _RATE_HZ
+
+
+def _magnetometer(table: Table, row: npt.NDArray[np.int64], site: str, person: str, part: str) -> dict[str, Recording]:
+    """A unit's magnetometer in microtesla, where it was written."""
+    data = table.stack(*(f"{site}_mag{i}" for i in range(3))).astype(np.float32)
+    if not np.isfinite(data).all(axis=1).any():
+        return {}
+    about: dict[str, Any] = {"subject": person, "name": f"{person}_{part}_{site}_mag", "lost": "wireless_loss"}
+    meta = _clock(person, part, _first_s(data, row))
+    return {"mag": on_grid(data, magnetometer_spec(_RATE_HZ, site), row=row, meta=meta, **about)}
+
+
+def _heart(table: Table, person: str, part: str) -> dict[str, Recording]:
+    """Heart rate in beats a minute where it was written."""
     there = np.isfinite(table["heart_rate"])
     if not there.any():
         return {}
@@ -119,8 +150,12 @@ def _heart(table: Table, subject: str, name: str) -> dict[str, Recording]:
     time_s = (table["time"] - table["time"][0])[there]
     first = float(time_s[0])
     data = table["heart_rate"][there].astype(np.float32)[:, None]
-    meta = {"starts_after_s": first}
-    return {"heart_rate": on_clock(data, spec, time_s - first, max_gap_s=2.0, subject=subject, name=name, meta=meta)}
+    about: dict[str, Any] = {
+        "subject": person,
+        "name": f"{person}_{part}_heart_rate",
+        "meta": _clock(person, part, first),
+    }
+    return {"heart_rate": on_clock(data, spec, time_s - first, max_gap_s=2.0, **about)}
 
 
 DATASET = Dataset(CARD, _find, _read)

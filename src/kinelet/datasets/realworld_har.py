@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kinelet.datasets.assemble import Times, on_clock
+from kinelet.datasets.assemble import Times, magnetometer_spec, on_clock
 from kinelet.datasets.base import Dataset, DatasetCard
 from kinelet.datasets.gyroscope import Motion, accelerometer_only, with_gyroscope
 from kinelet.datasets.tables import Table, read_csv
 from kinelet.errors import BadFileError
 from kinelet.signal.recording import Annotation, Recording
-from kinelet.signal.spec import imu_spec
+from kinelet.signal.spec import SignalSpec, imu_spec
 
 _RATE_HZ = 50.0
 _TOLERANCE_S = 0.04
@@ -52,16 +52,27 @@ CARD = DatasetCard(
         "Published numbers use one position without saying which (the number of windows fits one): choose a site and "
         "name it.",
         "Jumping lasts one or two minutes, everything else about ten.",
+        "Magnetometer (microtesla) and light (lux) are side streams with their own clocks, on the device's time: add "
+        "--streams. Published models use waist, 5 s, all four kinds of signal.",
     ),
-    layout="proband1/data/acc_climbingdown_csv.zip with acc_climbingdown_chest.csv, … in it; gyr_… beside",
+    layout="proband1/data/acc_climbingdown_csv.zip with acc_climbingdown_chest.csv, … in it; gyr_…, mag_…, "
+    "lig_… beside",
 )
 
 
 class Archives(NamedTuple):
     """Archives of one person's activity."""
 
-    acc: tuple[Path, ...]
-    gyr: tuple[Path, ...]
+    acc: tuple[Path, ...] = ()
+    gyr: tuple[Path, ...] = ()
+    mag: tuple[Path, ...] = ()
+    lig: tuple[Path, ...] = ()
+
+    def beside(self, acc: Path) -> Archives:
+        """With one more archive of the accelerometer, and what lies beside it."""
+        others = {k: acc.with_name(acc.name.replace("acc_", f"{k}_", 1)) for k in ("gyr", "mag", "lig")}
+        there = {k: (*getattr(self, k), path) for k, path in others.items() if path.is_file()}
+        return self._replace(acc=(*self.acc, acc), **there)
 
 
 def _find(raw: Path) -> dict[str, Archives]:
@@ -70,35 +81,53 @@ def _find(raw: Path) -> dict[str, Archives]:
         match = re.fullmatch(rf"acc_({'|'.join(_ACTIVITIES)})(?:_\d+)?_csv\.zip", path.name)
         person = next((p for p in reversed(path.parts) if re.fullmatch(r"proband\d+", p)), None)
         if match and person:
-            gyr = path.with_name(path.name.replace("acc_", "gyr_", 1))
-            before = found.get(f"{person}_{match[1]}", Archives((), ()))
-            found[f"{person}_{match[1]}"] = Archives(
-                (*before.acc, path), (*before.gyr, *((gyr,) if gyr.is_file() else ()))
-            )
+            key = f"{person}_{match[1]}"
+            found[key] = found.get(key, Archives()).beside(path)
     return found
 
 
 def _read(key: str, archives: Archives) -> Iterator[Recording]:
     person, activity = key.split("_")
-    acc, gyr = _members(archives.acc), _members(archives.gyr)
+    acc, gyr, mag, lig = (_members(paths) for paths in archives)
     if not acc:
         raise BadFileError("no accelerometer table in it", where=str(archives.acc[0]), remedy="Download it again")
     for (part, site), source in sorted(acc.items()):
         table = read_csv(source, _KINDS, where=f"{archives.acc[0]} ({site})")
         time_s, moved, warning = _motion(table, gyr.get((part, site)), str(archives.acc[0]))
         name = f"realworld_har_{key}{f'_part{part}' if part else ''}_{site}"
+        who = f"realworld_har_{int(person.removeprefix('proband')):02d}"
+        others = {
+            "mag": (mag.get((part, site)), magnetometer_spec(_RATE_HZ, site)),
+            "light": (lig.get((part, site)), _light_spec(site)),
+        }
         yield on_clock(
             moved.data,
             imu_spec(_RATE_HZ, gyro=moved.gyro, site=site),
             time_s,
             lost="no_gyroscope",
-            subject=f"realworld_har_{int(person.removeprefix('proband')):02d}",
+            subject=who,
             name=name,
+            streams={k: _stream(data, spec, who, f"{name}_{k}") for k, (data, spec) in others.items() if data},
             start_unix_s=float(table["attr_time"].min()) / 1000.0 + float(time_s[0]),
             events=(Annotation(0.0, float(time_s[-1] - time_s[0]) + 1 / _RATE_HZ, label=activity),),
             meta={"part": part or "whole", **moved.meta},
             warnings=(*moved.warnings, *warning),
         )
+
+
+def _light_spec(site: str) -> SignalSpec:
+    return SignalSpec(rate_hz=_RATE_HZ, channels=("light",), units=("lux",), site=site)
+
+
+def _stream(source: bytes, spec: SignalSpec, subject: str, name: str) -> Recording:
+    """A sensor with a clock of its own: columns id, attr_time in milliseconds, then one a channel."""
+    names = ("id", "attr_time", *spec.channels)
+    kinds = {"attr_time": "int64"} | dict.fromkeys(spec.channels, "float32")
+    table = read_csv(source, kinds, where=name, names=names, skip_rows=1)
+    start = int(table["attr_time"].min())
+    time_s, samples, sorted_ = _ordered(table, start, *spec.channels)
+    odd = ("the clock runs backwards; samples were sorted by time",) if sorted_ else ()
+    return on_clock(samples, spec, time_s, subject=subject, name=name, start_unix_s=start / 1000.0, warnings=odd)
 
 
 def _members(paths: tuple[Path, ...]) -> dict[tuple[str, str], bytes]:
@@ -164,10 +193,11 @@ def _overlap(acc_s: Times, gyr_s: Times) -> np.ndarray:
     return np.asarray(both if both.mean() >= _MIN_OVERLAP else np.ones(len(acc_s), bool))
 
 
-def _ordered(table: Table, start: int) -> tuple[Times, np.ndarray, bool]:
+def _ordered(table: Table, start: int, *channels: str) -> tuple[Times, np.ndarray, bool]:
     time_s = (table["attr_time"] - start) / 1000.0
     order = np.argsort(time_s, kind="stable")
-    return time_s[order], table.stack("attr_x", "attr_y", "attr_z")[order], bool((np.diff(time_s) < 0).any())
+    samples = table.stack(*(channels or ("attr_x", "attr_y", "attr_z")))
+    return time_s[order], samples[order], bool((np.diff(time_s) < 0).any())
 
 
 DATASET = Dataset(CARD, _find, _read)
