@@ -124,7 +124,8 @@ class Front(nn.Module):
             shown = self.spectrum(x.to(self.scale)) if self.spectral else self._frames(x.to(self.scale))
             if self.spectral:
                 magnitudes.add(_magnitude(shown))
-                shown = _planes(shown) if self.config.mode == "reim" else _magnitude(shown)
+                # Both parts of a channel share one scale: turning a phase stays a turn.
+                shown = shown.flatten(2, 3) if self.config.mode == "reim" else _magnitude(shown)
             values.add(shown)
         if self.spectral:
             self.scale.copy_(magnitudes.scale())
@@ -142,9 +143,8 @@ class Front(nn.Module):
         quartile = quartile.to(self.scale)
         if not self.spectral:
             return quartile
-        if self.config.mode == "reim":
-            return quartile / self.scale.repeat_interleave(2)
-        return torch.log1p(quartile / self.scale)
+        quartile = quartile / self.scale
+        return quartile.repeat_interleave(2) if self.config.mode == "reim" else torch.log1p(quartile)
 
     def _frames(self, x: Tensor) -> Tensor:
         return self._continued(x).unfold(2, self.length, self.hop)

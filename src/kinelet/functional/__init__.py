@@ -5,6 +5,7 @@ from kinelet.functional.augment import PRESETS, Compose, augmentations
 from kinelet.functional.augment_amplitude import jitter, magnitude_warp, negate, scale
 from kinelet.functional.augment_axes import rotate, shuffle_axes
 from kinelet.functional.augment_mask import frequency_mask, time_mask
+from kinelet.functional.augment_spectrum import phase_shift
 from kinelet.functional.augment_time import crop, crop_resize, permute, reverse, time_warp
 from kinelet.functional.information import (
     critic_accuracy,
@@ -55,6 +56,7 @@ __all__ = [
     "orthogonality",
     "paired_nce",
     "permute",
+    "phase_shift",
     "private_information",
     "relative_contrastive",
     "reverse",
