@@ -117,16 +117,19 @@ def canonical(
 
 
 def agreement(u: Mapping[str, Tensor], present: Tensor) -> Tensor:
-    """Correlation of each column between modalities ``(width,)``: a mean over pairs of them that share rows."""
+    """Correlation of each column between modalities ``(width,)``: a mean over pairs of them that share rows.
+
+    A column that does not vary correlates with nothing, by 0.
+    """
     columns, names, found = _columns(u, present), list(u), []
     for i, a in enumerate(names):
         for j in range(i):
             both = columns[i] & columns[j]
             if int(both.sum()) > 1:
-                p, q = (z[both] - z[both].mean(dim=0) for z in (u[a], u[names[j]]))
+                p, q = (z[both].double() - z[both].double().mean(dim=0) for z in (u[a], u[names[j]]))
                 scale = (p.square().sum(dim=0) * q.square().sum(dim=0)).sqrt()
                 found.append((p * q).sum(dim=0) / scale.clamp(min=1e-300))
-    return torch.stack(found).mean(dim=0) if found else next(iter(u.values())).new_zeros(u[names[0]].shape[1])
+    return torch.stack(found).mean(dim=0) if found else torch.zeros(u[names[0]].shape[1], dtype=torch.float64)
 
 
 def rotation(z1: Tensor, z2: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from kinelet.encoders.shared_private import SharedPrivate
 from kinelet.errors import BadOptionError
 from kinelet.functional.augment import AnyAugmentation, Compose, augmentations
 from kinelet.methods.base import MethodConfig, Rate, sharded
+from kinelet.methods.infomae_plan import VERY_FEW_PAIRS
 from kinelet.methods.multimodal import Moments, MultimodalMethod, present_of
 from kinelet.methods.tf_decoder import PatchDecoder
 
@@ -29,14 +30,15 @@ class ContrastConfig(MethodConfig):
         temperature: Divides the similarities.
         augmentations: Preset name, or list of augmentations, of every window, drawn anew for each row.
         negatives: Moments of ``other`` sequences, so that neighbours in time never repel each other, or ``all``.
-        encoder_rate: Learning rate of the encoders below the heads, as a multiple of the loop's.
+        encoder_rate: Learning rate of the encoders below the heads, as a multiple of the loop's; ``None``: 0.1, and
+            0.01 under 1,000 pairs, as of ``infomae``.
         freeze_encoder: Leave the encoders as they are; only the heads learn.
     """
 
     temperature: float = Field(default=0.1, gt=0, le=10)
     augmentations: tuple[AnyAugmentation, ...] = Field(default="focal", validate_default=True)
     negatives: Negatives = "other"
-    encoder_rate: float = Field(default=0.1, ge=0, le=100)
+    encoder_rate: float | None = Field(default=None, ge=0, le=1e4)
     freeze_encoder: bool = False
 
     @field_validator("augmentations", mode="before")
@@ -100,9 +102,17 @@ class Trained(MultimodalMethod):
             if not self.private:
                 _silence(self.of(name).head_v)
 
+    @classmethod
+    def settle(cls, config: ContrastConfig, pairs: int) -> ContrastConfig:
+        """Decide what is left to the number of pairs."""
+        if config.encoder_rate is not None:
+            return config
+        return config.model_copy(update={"encoder_rate": 0.01 if pairs < VERY_FEW_PAIRS else 0.1})
+
     def rates(self) -> Mapping[str, Rate]:
         """Encoders learn more slowly than heads."""
-        return {f"encoder.{name}.base.": Rate(scale=self.config.encoder_rate) for name in self.names}
+        scale = 0.1 if self.config.encoder_rate is None else self.config.encoder_rate
+        return {f"encoder.{name}.base.": Rate(scale=scale) for name in self.names}
 
     def train(self, mode: bool = True) -> Trained:
         """As of any module, but a frozen encoder stays in evaluation mode, its statistics and dropout at rest."""

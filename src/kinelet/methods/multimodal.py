@@ -71,6 +71,11 @@ class MultimodalMethod(Method):
         self.names = tuple(encoders)
         self.decoders = nn.ModuleDict(dict(decoders or {}))
 
+    @classmethod
+    def settle(cls, config: Any, pairs: int) -> Any:
+        """The configuration with everything decided that is left to the number of pairs."""
+        return config
+
     def of(self, name: str) -> SharedPrivate:
         """Encoder of a modality."""
         return self.encoder[name]  # type: ignore[return-value]

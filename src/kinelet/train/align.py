@@ -69,6 +69,7 @@ def align(
     kind, options = _method_of(config.method)
     method_config = validate(options, config.method_options, where=f"method {config.method}")
     chosen = pairs if isinstance(pairs, Moments) else training_pairs(pairs, config)
+    method_config = kind.settle(method_config, len(chosen))
     require_names(chosen.names, where="modalities")
     _require_known(unimodal, chosen.names)
     world = distributed.join(config.train.device)
