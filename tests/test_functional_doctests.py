@@ -14,6 +14,7 @@ MODULES = [
     "kinelet.functional.augment",
     "kinelet.functional.augment_axes",
     "kinelet.functional.curves",
+    "kinelet.functional.information",
     "kinelet.functional.masking",
 ]
 

@@ -233,6 +233,32 @@ def test_the_printed_reduced_term_pushes_away_from_both() -> None:
     assert float(shared_reduced(torch.tensor(2.0), torch.tensor(3.0), 0.1, "printed")) == pytest.approx(1.9 * 2 + 3)
 
 
+# --- what the estimators find, given the true log ratios of a bivariate normal, correlated by 0.8
+
+
+def related(rows: int) -> tuple[Tensor, Tensor]:
+    x = draw(rows, 2)
+    covariance = torch.tensor([[1.0, 0.8], [0.8, 1.0]], dtype=torch.float64)
+    return covariance, x @ torch.linalg.cholesky(covariance).T
+
+
+EXACT = -0.5 * math.log(1 - 0.64)
+
+
+def test_smile_finds_the_information() -> None:
+    covariance, x = related(40_000)
+    apart = torch.stack([x[:, 0], x[:, 1].roll(1)], dim=1)
+    ratios = [gaussians.log_ratio(covariance, z, [0], [1]) for z in (x, apart)]
+    assert float(smile_information(*ratios, clip=10.0)) == pytest.approx(EXACT, abs=0.03)
+
+
+def test_nce_finds_the_information() -> None:
+    covariance, x = related(1500)
+    every = torch.stack(torch.broadcast_tensors(x[:, :1], x[None, :, 1]), dim=2).reshape(-1, 2)
+    scores = gaussians.log_ratio(covariance, every, [0], [1]).reshape(1500, 1500)
+    assert float(nce_information(scores)) == pytest.approx(EXACT, abs=0.05)
+
+
 # --- bounded logits
 
 

@@ -255,6 +255,16 @@ def test_images_and_windows_of_any_size_are_brought_down(shape: tuple[int, ...])
     assert critic(torch.randn(6, *shape), u, v).shape == (6,)
 
 
+def test_a_critic_of_images_knows_which_frequency_is_which() -> None:
+    """The same picture a few bins higher is another vector, inside, where edges tell nothing."""
+    torch.manual_seed(0)
+    column = Critic([(1,), 4], width=32).columns[0]
+    low, high = torch.zeros(2, 1, 1, 9, 32).unbind()
+    low[..., 4:7], high[..., 20:23] = 1.0, 1.0
+    a, b = column(low).detach(), column(high).detach()
+    assert float((a - b).norm()) > 0.2 * float((a - column(0 * low).detach()).norm())
+
+
 def test_five_linear_layers_are_the_default() -> None:
     assert sum(isinstance(m, nn.Linear) for m in Critic([4, 4]).modules()) == 5
 

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Argument = int | tuple[int, ...]
 _SLOPE = 0.2
+_REGIONS = (2, 4)  # A mean over a whole spectrum would not know which frequency is which.
 
 
 class Critic(nn.Module):
@@ -73,7 +74,7 @@ class Critic(nn.Module):
 
     def forward(self, *arguments: Tensor) -> Tensor:
         """Map one tensor for each argument to logits ``(batch,)`` in float32 (float64 stays)."""
-        vectors = [column(x).flatten(1) for column, x in zip(self.columns, arguments, strict=True)]
+        vectors = [column(x) for column, x in zip(self.columns, arguments, strict=True)]
         return density_ratio_logits(self.layers(torch.cat(vectors, dim=1)).squeeze(1), self.bound)
 
 
@@ -223,9 +224,11 @@ def _column(channels: int, width: int) -> nn.Module:
         nn.LeakyReLU(_SLOPE),
         nn.Conv2d(width // 4, width // 2, 3, stride=2, padding=1),
         nn.LeakyReLU(_SLOPE),
-        nn.Conv2d(width // 2, width, 3, stride=2, padding=1),
+        nn.Conv2d(width // 2, width // 2, 3, stride=2, padding=1),
         nn.LeakyReLU(_SLOPE),
-        nn.AdaptiveAvgPool2d(1),
+        nn.AdaptiveAvgPool2d(_REGIONS),
+        nn.Flatten(),
+        nn.Linear(width // 2 * _REGIONS[0] * _REGIONS[1], width),
     )
 
 
