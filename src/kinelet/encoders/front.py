@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -16,6 +16,7 @@ from kinelet.errors import BadOptionError
 from kinelet.functional.precision import full, full_precision
 from kinelet.signal.spec import SignalSpec
 
+Side = Annotated[int, Field(ge=1, le=65536)]
 _STFT_S, _RAW_S, _LEAST = 0.5, 0.2, 8
 _BY_MATRIX = 512  # samples of an interval up to which a product with the transform's matrix is faster than an FFT
 _TINY = 1e-24  # keeps the gradient of a magnitude finite where it is zero
@@ -42,7 +43,7 @@ class FrontConfig(FrozenModel):
     overlap: Literal["half", "none"] = "half"
     mode: Literal["logmag", "reim"] = "logmag"
     nyquist: bool = False
-    patch: tuple[int, int] | None = None
+    patch: tuple[Side, Side] | None = None
 
 
 class Front(nn.Module):
