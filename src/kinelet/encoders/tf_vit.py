@@ -81,7 +81,7 @@ class TFViT(ImageEncoder):
         patches, places = grid.patches(image), grid.places(self.width, image)
         if keep is None:
             return self._code(self._mixed(self.embed_patch(patches) + places).mean(dim=1))
-        seen = visible(keep)
+        seen = visible(keep, len(image), grid.n)
         tokens = self.embed_patch(seen.take(patches)) + places[seen.index]
         for layer in self.layers:
             tokens = layer(tokens, seen.bias)

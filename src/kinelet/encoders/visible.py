@@ -41,12 +41,14 @@ class Visible:
         return (tokens * weight).sum(dim=1) / weight.sum(dim=1)
 
 
-def visible(keep: Tensor) -> Visible:
-    """Collect what ``keep`` ``(batch, token)`` bool lets see.
+def visible(keep: Tensor, batch: int, count: int) -> Visible:
+    """Collect what ``keep`` ``(batch, count)`` bool lets see.
 
     Raises:
-        BadOptionError: if a row has nothing to see.
+        BadOptionError: if it is of another shape, or a row has nothing to see.
     """
+    if keep.shape != (batch, count):
+        raise BadOptionError(f"keep has shape {tuple(keep.shape)}; ({batch}, {count}) is expected", where="keep")
     counts = keep.sum(dim=1)
     least, most = (int(c) for c in counts.aminmax())
     if least < 1:
