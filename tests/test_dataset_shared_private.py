@@ -15,6 +15,7 @@ from kinelet.corpus.build import BuildConfig, build
 from kinelet.corpus.corpus import Corpus
 from kinelet.datasets.shared_private import Draw, World, mutual_information, shared_private, shared_private_windows
 from kinelet.errors import BadOptionError
+from kinelet.methods.critics import Critic, critic_loss, log_ratio
 from kinelet.signal.recording import Recording
 
 EXACT = 1.0216512475319814
@@ -103,6 +104,35 @@ def test_the_shared_code_reaches_the_bound(drawn: Draw) -> None:
 def test_the_private_code_tells_nothing_of_the_other_modality(drawn: Draw) -> None:
     other = torch.cat([code(drawn, "two", 0), code(drawn, "two", 1)], dim=1)
     assert gaussian_information(code(drawn, "one", 1), other) < 0.005
+
+
+def held_out_information(which: int, steps: int = 150) -> float:
+    """What a critic finds in common between a code of ``one`` and windows of ``two``, on windows it never saw."""
+    torch.manual_seed(0)
+    world, g = World(rates={"one": 16.0, "two": 16.0}, window_s=1.0, ar=0.0), torch.Generator().manual_seed(0)
+    basis = torch.from_numpy(world.bursts("one")[which]).float()
+    known, held_out = (shared_private_windows(world, n, seed=seed) for n, seed in ((20_000, 1), (4000, 2)))
+    code, other = ([d.x["one"].flatten(1) @ basis, d.x["two"].flatten(1)] for d in (known, held_out))
+    critic = Critic([2, 16], hidden=64)
+    optimiser = torch.optim.Adam(critic.parameters(), lr=3e-3, betas=(0.5, 0.9))
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        rows = torch.randint(0, 20_000, (256,), generator=g)
+        optimiser.zero_grad()
+        loss = critic_loss(critic, [z[rows] for z in code], torch.arange(256), g)
+        assert loss is not None
+        loss.backward()
+        optimiser.step()
+        decay.step()
+    return float(log_ratio(critic, *other).detach().mean())
+
+
+def test_a_critic_finds_what_the_shared_code_tells_of_the_other_modality() -> None:
+    assert 0.8 < held_out_information(0) < EXACT + 0.1
+
+
+def test_a_critic_finds_that_the_private_code_tells_nothing() -> None:
+    assert abs(held_out_information(1)) < 0.05
 
 
 def shared_accuracy(draw: Draw, *names: str) -> float:

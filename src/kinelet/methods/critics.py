@@ -189,17 +189,19 @@ def other_sequences(sequence: Tensor, generator: torch.Generator, count: int = 1
         return _around(code, longest, count, rand)
     if 2 * longest <= rows:
         return [_around(code, longest, 1, rand)[0] for _ in range(count)]
-    apart = (code[:, None] != code[None, :]).double()
+    apart = (code[:, None] != code[None, :]).float()
     return [(apart * (1 + rand(rows, rows))).argmax(dim=1) for _ in range(count)]
 
 
 def _around(code: Tensor, longest: int, count: int, rand: Callable[..., Tensor]) -> list[Tensor]:
     rows = len(code)
     turn = rand(rows).argsort()
-    place = rand(rows)[code]  # of a sequence on the circle
+    place = rand(rows).argsort()[code]  # of a sequence on the circle; no two have the same
     order = turn[place[turn].argsort(stable=True)]
     slack = rows - (count + 1) * longest
-    steps = (rand(count) * (slack + 1)).long().sort().values + longest * torch.arange(1, count + 1, device=code.device)
+    steps = (rand(count) * (slack + 1)).long().clamp(max=slack).sort().values + longest * torch.arange(
+        1, count + 1, device=code.device
+    )
     drawn = []
     for step in steps[rand(count).argsort()]:
         index = torch.empty_like(order)
@@ -210,8 +212,7 @@ def _around(code: Tensor, longest: int, count: int, rand: Callable[..., Tensor])
 
 def _uniforms(like: Tensor, generator: torch.Generator) -> Callable[..., Tensor]:
     def rand(*shape: int) -> Tensor:
-        drawn = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
-        return drawn.to(like.device)
+        return torch.rand(shape, generator=generator, device=generator.device).to(like.device)
 
     return rand
 
