@@ -68,7 +68,7 @@ SETS = (
         {"acc": "acc_x,acc_y,acc_z", "bvp": "bvp"},
         8.0,
         (Target("stress", "classes", "macro_f1"), Target("heart_rate", "values", "mae")),
-        judge_hop_s=24.0,
+        judge_hop_s=48.0,
     ),
     PairSet("classyglass", "ClassyGlass", {"acc": "acc_x,acc_y,acc_z", "gyr": "gyr_x,gyr_y,gyr_z"}, 5.0, ACTIVITY),
     PairSet(

@@ -37,6 +37,9 @@ def evaluate(
             help="Of an encoder with heads: backbone, a head such as ss or mm, or a modality; default as saved.",
         ),
     ] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="Of a run of kinelet align: judge the encoder of this modality alone.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Judge a run on people it has never seen, with baselines on the same people beside it."""
@@ -54,7 +57,7 @@ def evaluate(
         raise BadOptionError("no corpus given", remedy="Add --corpus DIR with labelled recordings")
     chosen = None if baselines == BASELINES else [b for b in baselines.split(",") if b and b != "none"]
     common: dict[str, Any] = {"track": track, "split": split, "folds": folds, "hop_s": hop_s, "refit": refit}
-    common["output"] = output
+    common |= {"output": output, "modality": modality}
     if protocol in (*OF_A_CORPUS, "primus-few-shot"):
         _elsewhere(protocol, run, corpus, {**common, "baselines": chosen}, overrides or (), json)
         return
@@ -97,11 +100,19 @@ def _elsewhere(
         evaluate_curve(run, corpus, given, overrides, json=json)
         return
     split = given["split"] not in (None, "auto")
+    if protocol == "modality_probe":
+        from kinelet.cli.modalities import evaluate_modalities
+
+        not_there = {"--refit": given["refit"], "--baselines": given["baselines"] is not None}
+        not_there |= {"--output": given["output"] is not None, "--modality": given["modality"] is not None}
+        wanted = {key: given[key] for key in ("track", "split", "folds", "hop_s")}
+        evaluate_modalities(run, corpus, wanted, overrides, not_there=not_there, json=json)
+        return
     if protocol == "gait":
         from kinelet.cli.gait import evaluate_gait
 
         not_there = {"--refit": given["refit"], "--track": given["track"] != "activity", "--split": split}
-        not_there["--output"] = given["output"] is not None
+        not_there |= {"--output": given["output"] is not None, "--modality": given["modality"] is not None}
         wanted = {key: given[key] for key in ("folds", "hop_s", "baselines")}
         evaluate_gait(run, corpus, wanted, overrides, not_there=not_there, json=json)
         return
@@ -109,5 +120,6 @@ def _elsewhere(
 
     not_there = {"--refit": given["refit"], "--split": split, "--folds": given["folds"] is not None}
     not_there |= {"--baselines": given["baselines"] is not None, "--output": given["output"] is not None}
+    not_there["--modality"] = given["modality"] is not None
     wanted = {key: given[key] for key in ("track", "hop_s")}
     evaluate_retrieval(run, corpus, wanted, overrides, not_there=not_there, json=json)

@@ -56,6 +56,7 @@ class JudgeConfig(FrozenModel):
         refit: Pretrain anew for each split on its training people, as the run's ``config.yaml`` says: on windows cut
             as it says, from all of the corpus, whatever windows are judged.
         output: Of an encoder with heads, which one's output is judged, or ``backbone``; ``None`` as it was saved.
+        modality: Of a run of ``kinelet align``, whose encoder is judged.
     """
 
     protocol: str = "linear_probe"
@@ -73,6 +74,7 @@ class JudgeConfig(FrozenModel):
     baselines: tuple[str, ...] = ("random", "hand_linear", "hand_boosting", "scratch")
     refit: bool = False
     output: str | None = None
+    modality: str | None = None
 
 
 def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Progress = silent) -> list[Result]:
@@ -92,7 +94,7 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
         BadOptionError: if corpus, run and options do not fit together.
     """
     folder = Path(run)
-    encoder = load(folder, output=config.output)
+    encoder = load(folder, output=config.output, modality=config.modality)
     _require_free_output(config)
     config = settle(config, corpus)
     windows = cut_labelled(corpus, encoder, config)
@@ -119,17 +121,23 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
 
 def title_of(encoder: Encoder, folder: Path, config: JudgeConfig) -> str:
     """What to call a run in reports."""
-    output = "" if config.output is None else f", {config.output}"
-    return f"{encoder.card.get('method', 'encoder')} ({folder.name}{output})"
+    told = "".join(f", {name}" for name in (config.modality, config.output) if name is not None)
+    return f"{encoder.card.get('method', 'encoder')} ({folder.name}{told})"
 
 
 def place_of(folder: Path, task: Task, config: JudgeConfig) -> Path:
     """Where results on a task go; those of an output that was chosen lie apart."""
-    parts = [task.name, config.track, config.protocol, *([config.output] if config.output else [])]
+    parts = [task.name, config.track, config.protocol, *(n for n in (config.modality, config.output) if n)]
     return folder / "evaluation" / plain_name("-".join(parts))
 
 
 def _require_free_output(config: JudgeConfig) -> None:
+    if config.modality is not None and config.refit:
+        raise BadOptionError(
+            "--refit pretrains one encoder anew, and this one was aligned with others",
+            where="options",
+            remedy="Align with --hold-out, and leave --refit out: the people held out are judged",
+        )
     if config.output is not None and config.protocol == "zero-shot":
         raise BadOptionError(
             "zero-shot has no --output: windows go through the head that was aligned with text",

@@ -62,7 +62,7 @@ def judge_curve(
         BadOptionError: if corpus, run and options do not fit together.
     """
     folder = Path(run)
-    encoder = load(folder, output=config.output)
+    encoder = load(folder, output=config.output, modality=config.modality)
     _require_known(config)
     task = Task.from_windows(cut_labelled(corpus, encoder, config), name=corpus.path.name)
     splits = choose_splits(encoder, task, corpus, config)

@@ -48,7 +48,7 @@ class Reduction:
         axes = None
         if width is not None:
             scaled = scaler(seen)
-            power, vectors = np.linalg.eigh((scaled.T @ scaled).astype(np.float64) / len(scaled))
+            _, vectors = np.linalg.eigh((scaled.T @ scaled).astype(np.float64) / len(scaled))
             axes = vectors[:, ::-1][:, :width].astype(np.float32)
         return cls(seen.mean(axis=0), scaler, axes)
 

@@ -135,6 +135,7 @@ _RECORDS = (
 PROTOCOLS: dict[str, ProtocolInfo] = {record.name: record for record in _RECORDS}
 OF_A_CORPUS = {
     "gait": "numbers of whole walks against a reference (for bouts with foot events, steps or values)",
+    "modality_probe": "every modality of aligned encoders alone and together (for runs of kinelet align)",
     "retrieval": "search both ways between motion and what it is paired with (for modalities of a corpus)",
 }
 """What ``kinelet evaluate --protocol`` takes as well: these cut a corpus themselves and learn no label of a window."""
