@@ -203,7 +203,7 @@ def test_check_13_fewer_than_two_sequences_skip_the_critic(rows: int) -> None:
 
 
 def test_check_13_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="kinelet.methods.critics"):
+    with caplog.at_level(logging.INFO, logger="kinelet.methods.drawn_apart"):
         other_sequences(torch.zeros(4, dtype=torch.long), generator())
     assert "one sequence" in caplog.text
 
