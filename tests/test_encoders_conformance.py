@@ -130,6 +130,7 @@ def test_embedding_nothing_gives_nothing(name: str) -> None:
 def test_saved_and_loaded_it_is_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
     encoder, x = create_encoder(name, channels=6, seed=0), windows(channels=6)
     encoder(x)  # moves running statistics, which must be kept too
+    encoder.fit_input([2 + 3 * x])
     loaded = load_encoder(save_encoder(encoder, tmp_path / "model"))
     assert np.array_equal(encoder.embed(x), loaded.embed(x))
 
@@ -196,6 +197,7 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
 def test_exported_to_onnx_it_gives_the_same_for_any_batch(name: str, tmp_path: Path) -> None:
     ort = pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
     encoder = create_encoder(name, seed=0)
+    encoder.fit_input([2 + 3 * windows(64)])
     export_onnx(encoder, tmp_path / "encoder.onnx")
     session = ort.InferenceSession(tmp_path / "encoder.onnx", providers=["CPUExecutionProvider"])
     feed = session.get_inputs()[0].name
