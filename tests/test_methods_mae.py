@@ -59,7 +59,7 @@ def test_the_loss_is_the_error_of_the_formula() -> None:
     image = method.encoder.image(x)
     grid = method.encoder.grid(image)
     hidden = hidden_patches(method.encoder, grid, method.config, len(x), generators())
-    rebuilt = method.decoder(method.encoder.encode(image, ~hidden), grid)
+    rebuilt = method.decoder(method.encoder.encode(image, ~hidden), grid, hidden)
     want = naive(rebuilt.detach(), grid.patches(image), hidden, grid.cell_mask(), True)
     assert float(method(batch_of(x))["loss"].detach()) == pytest.approx(want, rel=1e-4)
 
@@ -191,6 +191,26 @@ def test_check_7_patches_of_the_decoder_lie_where_the_grid_puts_them() -> None:
     touched = grid.image_of(patches)[0].abs().sum(dim=0).nonzero()
     tall, wide = grid.patch
     assert set((touched[:, 0] // tall).tolist()) == {row} and set((touched[:, 1] // wide).tolist()) == {col}
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_patches_that_nobody_asks_for_are_zero_and_the_others_know_their_place(equal: bool) -> None:
+    encoder = encoder_of()
+    grid, decoder = encoder.grid(encoder.image(windows(1))), decoder_for(encoder, depth=0)
+    only = torch.rand(5, grid.n, generator=torch.Generator().manual_seed(0)).argsort(dim=1) < 9
+    only[0, :3] |= not equal
+    code = torch.randn(5, encoder.dim)
+    some, everything = decoder(code, grid, only), decoder(code, grid)
+    assert torch.allclose(some, torch.where(only[:, :, None], everything, 0), atol=1e-6)
+
+
+def test_patches_that_nobody_asks_for_do_not_change_the_others() -> None:
+    encoder = encoder_of()
+    grid, decoder = encoder.grid(encoder.image(windows(1))), decoder_for(encoder)
+    only = torch.zeros(2, grid.n, dtype=torch.bool)
+    only[0, :4], only[1, :9] = True, True
+    code = torch.randn(2, encoder.dim)
+    assert torch.allclose(decoder(code, grid, only)[:1], decoder(code[:1], grid, only[:1]), atol=1e-6)
 
 
 def test_windows_of_another_length_are_rebuilt_by_the_same_decoder() -> None:

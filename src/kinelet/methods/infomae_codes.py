@@ -162,7 +162,7 @@ class Coder:
         grid = base.grid(image)
         hidden = hidden_patches(base, grid, self.masking, len(at.present), chance.generators)[at.rows]
         parts = self._noisy(self._encode(image, ~hidden), chance, at)
-        rebuilt = self.decoder(self.adapter(torch.cat(parts, dim=1)), grid)
+        rebuilt = self.decoder(self.adapter(torch.cat(parts, dim=1)), grid, hidden)
         standardise = self.masking.target == "patch"
         return patch_errors(rebuilt, grid.patches(image), hidden, grid.cell_mask(), standardise=standardise)
 

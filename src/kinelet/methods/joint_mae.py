@@ -86,7 +86,7 @@ class JointMAE(MultimodalMethod):
         losses, parts = [], {}
         for name, found in seen.items():
             i = self.names.index(name)
-            rebuilt = self.decoders[name](code[found.rows], found.image.grid)
+            rebuilt = self.decoders[name](code[found.rows], found.image.grid, found.image.hidden)
             errors = found.image.errors(rebuilt, self.config) * found.count
             losses.append(processes * errors.sum() / everywhere[:, i].sum().clamp(min=1))
             parts[f"explained.{name}"] = found.image.explained(rebuilt, errors, self.config) * found.count[0]

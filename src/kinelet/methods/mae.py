@@ -82,7 +82,7 @@ class MAE(Method):
             image = self.encoder.image(sharded(self.augment, x, generators))
         seen = hide(self.encoder, image, self.config, generators)
         code = self.encoder.encode(image, ~seen.hidden)
-        rebuilt = self.decoder(code, seen.grid)
+        rebuilt = self.decoder(code, seen.grid, seen.hidden)
         errors = seen.errors(rebuilt, self.config)
         parts = {"explained": seen.explained(rebuilt, errors, self.config)}
         return {"loss": errors.mean(), "parts": parts, "embeddings": code.detach()}

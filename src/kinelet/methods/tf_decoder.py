@@ -14,6 +14,7 @@ from kinelet.encoders.bundle import WEIGHTS, Described, compare, read_bundle, re
 from kinelet.encoders.grid import Grid
 from kinelet.encoders.image import ImageEncoder
 from kinelet.encoders.patch_transformer import AttentionLayer
+from kinelet.encoders.visible import Visible, visible
 from kinelet.signal.spec import SignalSpec
 
 
@@ -65,15 +66,29 @@ class PatchDecoder(nn.Module):
         self.blocks = nn.ModuleList(AttentionLayer(config.width, config.heads, 4) for _ in range(config.depth))
         self.norm, self.out = nn.LayerNorm(config.width), nn.Linear(config.width, config.values)
 
-    def forward(self, code: Tensor, grid: Grid) -> Tensor:
-        """Rebuild the patches ``(batch, patch, value)`` of a grid from codes ``(batch, dim)``."""
-        return self.rebuild(self.into(code)[:, None] + grid.places(self.width, code))
+    def forward(self, code: Tensor, grid: Grid, only: Tensor | None = None) -> Tensor:
+        """Rebuild the patches ``(batch, patch, value)`` of a grid from codes ``(batch, dim)``.
 
-    def rebuild(self, tokens: Tensor) -> Tensor:
+        Args:
+            code: Codes.
+            grid: Grid of the images.
+            only: Patches that are rebuilt, ``(batch, patch)`` bool; nothing is computed for the others, which come
+                out as 0. ``None``: all.
+        """
+        places = grid.places(self.width, code)
+        if only is None:
+            return self.rebuild(self.into(code)[:, None] + places)
+        asked = visible(only, len(code), grid.n)
+        patches = self.rebuild(self.into(code)[:, None] + places[asked.index], asked)
+        where = asked.index[:, :, None].expand_as(patches)
+        return patches.new_zeros(len(code), grid.n, grid.values).scatter(1, where, patches)
+
+    def rebuild(self, tokens: Tensor, asked: Visible | None = None) -> Tensor:
         """Patches ``(batch, patch, value)`` from tokens ``(batch, patch, width)`` that know their place."""
         for block in self.blocks:
-            tokens = block(tokens)
-        return self.out(self.norm(tokens))  # type: ignore[no-any-return]
+            tokens = block(tokens, asked.bias if asked else None)
+        patches: Tensor = self.out(self.norm(tokens))
+        return patches if asked is None or asked.here is None else patches.masked_fill(~asked.here[..., None], 0)
 
 
 class PatchDecoderFile(Described):
