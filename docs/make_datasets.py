@@ -37,7 +37,7 @@ def overview(cards: list[DatasetCard]) -> str:
     """One row a set."""
     rows = ["| name | title | people | sites | rates (Hz) | licence |", "| --- | --- | --- | --- | --- | --- |"]
     for c in cards:
-        cells = (f"[{c.name}](#{c.name})", c.title, c.people, ", ".join(c.sites), rates(c), c.licence)
+        cells = (f"[{c.name}](#{c.name})", c.title, counted(c), ", ".join(c.sites), rates(c), c.licence)
         rows.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 
@@ -47,13 +47,18 @@ def rates(card: DatasetCard) -> str:
     return ", ".join(f"{rate:g}" for rate in card.rates_hz)
 
 
+def counted(card: DatasetCard) -> str:
+    """How many people, or of what stands for them."""
+    return str(card.people) if card.who == "people" else f"{card.people} {card.who}"
+
+
 def section(card: DatasetCard) -> str:
     """Everything a card says."""
     facts = {
         "Cite": card.citation,
         "From": f"<{card.url}>" + (", `--download`" if card.download else ""),
         "Licence": card.licence,
-        "Recorded": f"{card.people} people; {', '.join(card.sites)}; {rates(card)} Hz",
+        "Recorded": f"{card.people} {card.who}; {', '.join(card.sites)}; {rates(card)} Hz",
         f"Labels (track `{card.track}`)": ", ".join(f"`{label}`" for label in card.labels) or "values",
         "Files": card.layout,
     }

@@ -11,6 +11,7 @@ from cli_tools import Answer, done, finish, kinelet, start, write_table
 from device_files import write_ax3, write_geneactiv, write_gt3x
 from kinelet.corpus.corpus import Corpus
 from kinelet.datasets.registry import get_dataset, list_datasets
+from layouts import LAYOUTS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 needs_seglearn = pytest.mark.skipif(
@@ -162,6 +163,14 @@ def test_a_set_that_a_package_carries_needs_no_folder(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     summary = done("corpus", "add", "seglearn_watch", "--out", "watch", "--json").document
     assert (summary["subjects"], summary["recordings"]) == (10, 140)
+
+
+@pytest.mark.parametrize(("flag", "stored"), [((), 2), (("--streams",), 4)])
+def test_side_streams_of_a_set_are_stored_on_request(tmp_path: Path, flag: tuple[str, ...], stored: int) -> None:
+    LAYOUTS["stress_predict"](tmp_path / "raw")
+    to, raw = tmp_path / "corpus", tmp_path / "raw"
+    summary = done("corpus", "add", "stress_predict", "--out", to, "--raw", raw, "--json", *flag).document
+    assert summary["recordings"] == stored
 
 
 @pytest.mark.parametrize("name", [n for n in list_datasets() if n != "seglearn_watch"])

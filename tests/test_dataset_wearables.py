@@ -128,6 +128,13 @@ def test_umafall_phone_has_its_own_rate(tmp_path: Path) -> None:
     assert (rec.spec.rate_hz, rec.data.shape) == (200.0, (300, 3))
 
 
+def test_umafall_sensors_of_a_trial_are_on_one_clock(tmp_path: Path) -> None:
+    layouts.umafall(tmp_path)
+    clocks = {r.spec.site: r.meta for r in get_dataset("umafall").load(tmp_path) if "23-25-52" in r.name}
+    assert clocks["wrist"]["clock"] == clocks["pocket"]["clock"]
+    assert (clocks["wrist"]["clock_start_s"], clocks["pocket"]["clock_start_s"]) == (0.2, 0.1)
+
+
 def test_umafall_lines_may_end_with_a_semicolon(tmp_path: Path) -> None:
     truth = layouts.umafall(tmp_path, ending=";")
     np.testing.assert_allclose(load("umafall", tmp_path)[truth.name].data, truth.data, atol=1e-4)

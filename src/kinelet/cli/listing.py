@@ -49,7 +49,7 @@ def _datasets() -> dict[str, str]:
     from kinelet.datasets.registry import get_dataset, list_datasets
 
     cards = (get_dataset(name).card for name in list_datasets())
-    return {c.name: f"{c.title}; {c.people} people; {c.licence}" for c in cards}
+    return {c.name: f"{c.title}; {c.people} {c.who}; {c.licence}" for c in cards}
 
 
 def _protocols() -> dict[str, str]:

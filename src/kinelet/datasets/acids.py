@@ -47,6 +47,7 @@ CARD = DatasetCard(
     ),
     layout=f"Acoustics/Gv1a1002.mat, … and Seismic/Gv1sa1002.mat, …; {_META} where wanted",
     track="vehicle",
+    who="drives",
 )
 
 

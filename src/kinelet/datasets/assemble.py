@@ -59,7 +59,7 @@ def on_grid(
         labels: Track -> label of each row.
         events: Annotations on the clock of ``row`` 0.
         start_unix_s: Time of ``row`` 0.
-        **fields: Passed to :class:`Recording`.
+        **fields: Passed to :class:`Recording`; ``clock_start_s`` and ``starts_after_s`` in ``meta`` are of ``row`` 0.
 
     Raises:
         BadFileError: No row holds samples, or the counter does not increase.
@@ -75,7 +75,11 @@ def on_grid(
     times = (kept - kept[0]) / spec.rate_hz
     segments = tuple(Segment(a, b, float(times[a])) for a, b in pairwise(cuts))
     rec = Recording(
-        data[keep], spec, segments=segments, start_unix_s=_plus(start_unix_s, offset_s), **_noted(fields, keep, lost)
+        data[keep],
+        spec,
+        segments=segments,
+        start_unix_s=_plus(start_unix_s, offset_s),
+        **_moved(_noted(fields, keep, lost), offset_s),
     )
     return _annotated(_reasons(rec, lost), keep, offset_s, labels or {}, events)
 
@@ -103,7 +107,8 @@ def on_clock(
         labels: Track -> label of each row.
         events: Annotations whose clock is zero at ``time_s[0]``.
         start_unix_s: Time of the first row.
-        **fields: Passed to :class:`Recording`.
+        **fields: Passed to :class:`Recording`; ``clock_start_s`` and ``starts_after_s`` in ``meta`` are of the first
+            row.
 
     Raises:
         BadFileError: No row holds samples, or the clock runs backwards.
@@ -122,7 +127,7 @@ def on_clock(
         segments=segments,
         time_s=times,
         start_unix_s=_plus(start_unix_s, offset_s),
-        **_noted(fields, keep, lost),
+        **_moved(_noted(fields, keep, lost), offset_s),
     )
     return _annotated(_reasons(rec, lost), keep, offset_s, labels or {}, events)
 
@@ -181,6 +186,13 @@ def _noted(fields: dict[str, Any], keep: npt.NDArray[np.bool_], lost: str) -> di
     warning = f"{n} of {len(keep)} rows without samples ({lost}) are gaps"
     meta = {**fields.get("meta", {}), "rows_without_samples": n}
     return {**fields, "meta": meta, "warnings": (*fields.get("warnings", ()), warning)}
+
+
+def _moved(fields: dict[str, Any], by_s: float) -> dict[str, Any]:
+    """Starts on other clocks, where rows before the first sample were left out."""
+    meta = fields.get("meta", {})
+    later = {name: meta[name] + by_s for name in ("clock_start_s", "starts_after_s") if name in meta}
+    return {**fields, "meta": {**meta, **later}} if later else fields
 
 
 def _reasons(rec: Recording, lost: str) -> Recording:

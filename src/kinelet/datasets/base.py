@@ -37,13 +37,14 @@ class DatasetCard:
         licence: Licence of the recordings, with a remark where it is unclear.
         citation: What to cite.
         url: The publisher's page.
-        people: How many people were recorded.
+        people: How many people were recorded, or how many of what ``who`` says.
         sites: Body sites.
         rates_hz: Nominal sampling rates.
         labels: Classes of the main annotation track; empty where the targets are values.
         traps: What has misled users of the set, and what the loader does about it.
         layout: The files the loader looks for, in one line.
         track: The main annotation track.
+        who: What splits keep apart, where it is not people.
         download: Files to fetch, empty where the publisher asks for a form or a package is to be installed.
     """
 
@@ -59,6 +60,7 @@ class DatasetCard:
     traps: tuple[str, ...]
     layout: str
     track: str = "activity"
+    who: str = "people"
     download: tuple[Download, ...] = ()
 
 

@@ -83,6 +83,7 @@ CARD = DatasetCard(
     ),
     layout="RUN/NODE/aud16000.csv or aud.csv, and ehz.csv beside (Polaris0150pm/rs1/…)",
     track="vehicle",
+    who="runs",
 )
 
 

@@ -102,7 +102,7 @@ def _read(key: str, path: Path) -> Iterator[Recording]:
                 "device": "Colibri wireless IMU",
                 "part": part,
                 "accelerometer": "±16 g",
-                **_clock(person, part, _first_s(samples, row)),
+                **_clock(person, part),
             },
         )
 
@@ -121,14 +121,9 @@ def _samples(table: Table, site: str) -> FloatArray:
     return motion(acc, "m/s^2", gyr, "rad/s")
 
 
-def _clock(person: str, part: str, start_s: float) -> dict[str, Any]:
+def _clock(person: str, part: str, start_s: float = 0.0) -> dict[str, Any]:
     """All units of a file are on one clock, whose zero is the file's first row."""
     return {"clock": f"{person}_{part}", "clock_start_s": start_s}
-
-
-def _first_s(samples: FloatArray, row: npt.NDArray[np.int64]) -> float:
-    """Time of the first row that holds samples of all channels."""
-    return float(row[np.isfinite(samples).all(axis=1).argmax()]) / _RATE_HZ
 
 
 def _magnetometer(table: Table, row: npt.NDArray[np.int64], site: str, person: str, part: str) -> dict[str, Recording]:
@@ -137,8 +132,8 @@ def _magnetometer(table: Table, row: npt.NDArray[np.int64], site: str, person: s
     if not np.isfinite(data).all(axis=1).any():
         return {}
     about: dict[str, Any] = {"subject": person, "name": f"{person}_{part}_{site}_mag", "lost": "wireless_loss"}
-    meta = _clock(person, part, _first_s(data, row))
-    return {"mag": on_grid(data, magnetometer_spec(_RATE_HZ, site), row=row, meta=meta, **about)}
+    spec = magnetometer_spec(_RATE_HZ, site)
+    return {"mag": on_grid(data, spec, row=row, meta=_clock(person, part), **about)}
 
 
 def _heart(table: Table, person: str, part: str) -> dict[str, Recording]:

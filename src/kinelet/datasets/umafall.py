@@ -58,7 +58,8 @@ CARD = DatasetCard(
     ),
     traps=(
         "Two rates in one file: the phone at about 200 Hz (accelerometer only), the SensorTags at about 20 Hz.",
-        "Times are arrivals over Bluetooth, up to 0.15 s late; the gyroscope comes in packets of its own.",
+        "Times are arrivals over Bluetooth, up to 0.15 s late; the gyroscope comes in packets of its own. One phone "
+        "stamped all sensors of a trial: they are on one clock.",
         "Some trials were recorded twice under one number: both are kept, told apart by their date.",
         "Only the younger people fell: the classes are not balanced over people.",
         "A label covers the whole file of 15 s, also the seconds of standing before and after the movement.",
@@ -129,7 +130,14 @@ def _at_place(table: Table, number: int, sensor: Sensor, match: re.Match[str], k
         subject=f"umafall_{match['subject']}",
         name=f"{key.replace('UMAFall_Subject', 'umafall')}_{site}",
         events=(Annotation(0.0, float(acc_s[-1] - acc_s[0]) + 1 / rate, label=label),),
-        meta={"device": sensor.device, "trial": int(match["trial"]), "recorded": match["when"], **moved.meta},
+        meta={
+            "device": sensor.device,
+            "trial": int(match["trial"]),
+            "recorded": match["when"],
+            "clock": key,
+            "clock_start_s": float(acc_s[0]),
+            **moved.meta,
+        },
         warnings=moved.warnings if site != "pocket" else (),
     )
 
