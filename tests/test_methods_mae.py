@@ -12,16 +12,20 @@ from torch import Tensor
 from kinelet.encoders.grid import Grid
 from kinelet.encoders.image import ImageEncoder
 from kinelet.encoders.registry import create_encoder
+from kinelet.encoders.tf_vit import TFViT
+from kinelet.encoders.visible import visible
 from kinelet.errors import BadFileError, BadOptionError
 from kinelet.functional.augment import Compose
 from kinelet.functional.masking import hide_patches
 from kinelet.methods.base import Batch
 from kinelet.methods.mae import MAE, MAEConfig
-from kinelet.methods.tf_decoder import PatchDecoder, decoder_for, load_decoder, save_decoder
+from kinelet.methods.tf_decoder import PatchDecoder, decoder_for, load_decoder, save_decoder, token_decoder_for
 from kinelet.methods.tf_masking import hidden_patches, rows_together
 from kinelet.signal.spec import SignalSpec
 from multimodal_toys import generators, signal, spec_of
 from test_functional_masked_patches import naive
+
+TOKENS = {"decoder": "tokens"}
 
 
 def encoder_of(name: str = "acc", base: str = "tf_vit", **options: Any) -> ImageEncoder:
@@ -221,7 +225,7 @@ def test_windows_of_another_length_are_rebuilt_by_the_same_decoder() -> None:
     assert all(bool(torch.isfinite(loss)) for loss in losses)
 
 
-@pytest.mark.parametrize("options", [{"target": "image"}, {"weighting": "falling"}, {"mode": "mixed"}])
+@pytest.mark.parametrize("options", [{"target": "image"}, {"weighting": "falling"}, {"mode": "mixed"}, TOKENS])
 def test_options_change_the_loss(options: dict[str, Any]) -> None:
     told, plain = (mae(**given)(batch_of(windows()))["loss"] for given in (options, {}))
     assert not torch.equal(told, plain)
@@ -269,6 +273,43 @@ def test_a_folder_of_an_encoder_is_no_decoder(tmp_path: Path) -> None:
     save_encoder(encoder_of(), tmp_path)
     with pytest.raises(BadFileError, match="not the description of a kinelet decoder"):
         load_decoder(tmp_path)
+
+
+def test_a_decoder_of_tokens_learns_faster_than_one_of_a_vector_and_leaves_no_decoder(tmp_path: Path) -> None:
+    method, x = mae(augmentations="none", **TOKENS), windows(8)
+    optimizer = torch.optim.Adam(method.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(25):
+        out = method(batch_of(x))
+        optimizer.zero_grad()
+        out["loss"].backward()
+        optimizer.step()
+        losses.append(float(out["loss"].detach()))
+    method.keep(tmp_path)
+    assert losses[-1] < 0.7 * losses[0] and not list(tmp_path.iterdir())
+
+
+def test_every_weight_of_a_decoder_of_tokens_has_a_gradient() -> None:
+    method = mae(**TOKENS)
+    method(batch_of(windows()))["loss"].backward()
+    assert [name for name, p in method.named_parameters() if p.grad is None] == []
+
+
+def test_a_decoder_of_tokens_needs_tokens() -> None:
+    with pytest.raises(BadOptionError, match=r"conv_gru.*vector"):
+        mae(encoder_of(base="conv_gru"), **TOKENS)
+
+
+def test_tokens_reach_the_decoder_where_they_belong() -> None:
+    encoder = encoder_of()
+    assert isinstance(encoder, TFViT)
+    grid, decoder = encoder.grid(encoder.image(windows(1))), token_decoder_for(encoder, depth=0)
+    keep = torch.zeros(2, grid.n, dtype=torch.bool)
+    keep[0, [2, 7]], keep[1, 5] = True, True
+    seen = visible(keep, 2, grid.n)
+    code, tokens = torch.randn(2, encoder.dim), torch.randn(2, 2, encoder.width)
+    changed = decoder.fill(code, grid, tokens + 1, seen) != decoder.fill(code, grid, tokens, seen)
+    assert torch.equal(changed.any(dim=2), keep)
 
 
 def test_options_of_the_decoder_that_do_not_fit_are_told() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from kinelet.encoders.front import FrontConfig
 from kinelet.encoders.image import ImageEncoder
 from kinelet.encoders.patch_transformer import AttentionLayer
-from kinelet.encoders.visible import visible
+from kinelet.encoders.visible import Visible, visible
 from kinelet.signal.spec import SignalSpec
 
 PRESETS = {
@@ -77,14 +77,23 @@ class TFViT(ImageEncoder):
         Raises:
             BadOptionError: if ``keep`` is of another shape, or leaves nothing of an image.
         """
-        grid = self.grid(image)
-        patches, places = grid.patches(image), grid.places(self.width, image)
         if keep is None:
-            return self._code(self._mixed(self.embed_patch(patches) + places).mean(dim=1))
+            grid = self.grid(image)
+            tokens = self.embed_patch(grid.patches(image)) + grid.places(self.width, image)
+            return self._code(self._mixed(tokens).mean(dim=1))
+        return self.code_of(*self.look(image, keep))
+
+    def look(self, image: Tensor, keep: Tensor) -> tuple[Tensor, Visible]:
+        """Tokens ``(batch, count, width)`` of the patches that may be seen, after all layers, and which these are."""
+        grid = self.grid(image)
         seen = visible(keep, len(image), grid.n)
-        tokens = self.embed_patch(seen.take(patches)) + places[seen.index]
+        tokens = self.embed_patch(seen.take(grid.patches(image))) + grid.places(self.width, image)[seen.index]
         for layer in self.layers:
             tokens = layer(tokens, seen.bias)
+        return tokens, seen
+
+    def code_of(self, tokens: Tensor, seen: Visible) -> Tensor:
+        """Codes ``(batch, dim)`` of what :meth:`look` gives."""
         return self._code(seen.mean(tokens))
 
     def features(self, x: Tensor) -> Tensor:

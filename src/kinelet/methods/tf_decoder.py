@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from kinelet.encoders.bundle import WEIGHTS, Described, compare, read_bundle, re
 from kinelet.encoders.grid import Grid
 from kinelet.encoders.image import ImageEncoder
 from kinelet.encoders.patch_transformer import AttentionLayer
+from kinelet.encoders.tf_vit import TFViT
 from kinelet.encoders.visible import Visible, visible
 from kinelet.signal.spec import SignalSpec
 
@@ -80,8 +82,8 @@ class PatchDecoder(nn.Module):
             return self.rebuild(self.into(code)[:, None] + places)
         asked = visible(only, len(code), grid.n)
         patches = self.rebuild(self.into(code)[:, None] + places[asked.index], asked)
-        where = asked.index[:, :, None].expand_as(patches)
-        return patches.new_zeros(len(code), grid.n, grid.values).scatter(1, where, patches)
+        nothing = patches.new_zeros(len(code), grid.n, grid.values)
+        return nothing.scatter(1, _spread(asked, patches), patches)
 
     def rebuild(self, tokens: Tensor, asked: Visible | None = None) -> Tensor:
         """Patches ``(batch, patch, value)`` from tokens ``(batch, patch, width)`` that know their place."""
@@ -89,6 +91,39 @@ class PatchDecoder(nn.Module):
             tokens = block(tokens, asked.bias if asked else None)
         patches: Tensor = self.out(self.norm(tokens))
         return patches if asked is None or asked.here is None else patches.masked_fill(~asked.here[..., None], 0)
+
+
+class TokenDecoder(PatchDecoder):
+    """A decoder that sees the encoder's visible tokens beside the code, which stands at the hidden places.
+
+    It asks less of the code than :class:`PatchDecoder` does, and is of no use where there is nothing but a code.
+
+    Source: He et al. 2022 (MAE), arXiv 2111.06377, section 3; the code takes the place of the mask token.
+    """
+
+    def __init__(self, spec: SignalSpec, config: PatchDecoderConfig, token_width: int) -> None:
+        super().__init__(spec, config)
+        self.from_token = nn.Linear(token_width, config.width)
+
+    def fill(self, code: Tensor, grid: Grid, tokens: Tensor, seen: Visible) -> Tensor:
+        """Rebuild all patches ``(batch, patch, value)``.
+
+        Args:
+            code: Codes ``(batch, dim)``.
+            grid: Grid of the images.
+            tokens: Tokens of what was visible, ``(batch, count, token width)``.
+            seen: Which patches these are.
+        """
+        places = grid.places(self.width, code)
+        hidden = self.into(code)[:, None] + places
+        known = self.from_token(tokens).to(hidden.dtype) + places[seen.index]
+        if seen.here is not None:
+            known = torch.where(seen.here[..., None], known, hidden.gather(1, _spread(seen, known)))
+        return self.rebuild(hidden.scatter(1, _spread(seen, known), known))
+
+
+def _spread(seen: Visible, like: Tensor) -> Tensor:
+    return seen.index[:, :, None].expand_as(like)
 
 
 class PatchDecoderFile(Described):
@@ -114,9 +149,17 @@ def decoder_for(encoder: ImageEncoder, *, dim: int | None = None, **options: Any
     Raises:
         BadOptionError: if an option makes no sense.
     """
-    values = grid_of(encoder).values
-    given = {"dim": encoder.dim if dim is None else dim, "values": values, **options}
-    return PatchDecoder(encoder.spec, validate(PatchDecoderConfig, given, where="decoder"))
+    return PatchDecoder(encoder.spec, _config(encoder, encoder.dim if dim is None else dim, options))
+
+
+def token_decoder_for(encoder: TFViT, **options: Any) -> TokenDecoder:
+    """A fresh decoder that sees visible tokens; see :func:`decoder_for`."""
+    return TokenDecoder(encoder.spec, _config(encoder, encoder.dim, options), encoder.width)
+
+
+def _config(encoder: ImageEncoder, dim: int, options: Mapping[str, Any]) -> PatchDecoderConfig:
+    given = {"dim": dim, "values": grid_of(encoder).values, **options}
+    return validate(PatchDecoderConfig, given, where="decoder")
 
 
 def grid_of(encoder: ImageEncoder) -> Grid:
