@@ -444,7 +444,7 @@ def acids(folder: Path) -> Truth:
     (folder / "ACIDS_meta.csv").write_text(ACIDS_TABLE)
     subjects, rate, units = {"acids_v1a_002", "acids_v4c_044"}, 40000 / 39, ("device units",) * 3
     spans = [(0.0, 500 / rate)]
-    return Truth(3, subjects, "acids_Gv1a2002", rate, "array 2", audio[:, :500].T, ["vehicle 1"], spans, 1e-4, units)
+    return Truth(3, subjects, "acids_Gv1a2002", rate, "array2", audio[:, :500].T, ["vehicle 1"], spans, 1e-4, units)
 
 
 LAYOUTS: dict[str, Callable[[Path], Truth]] = {

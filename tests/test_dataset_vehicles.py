@@ -245,7 +245,7 @@ def test_geophones_lie_beside_the_microphones(acids: Path) -> None:
 
 def test_two_arrays_of_one_drive_are_never_parted(acids: Path) -> None:
     recs = [one(acids, key) for key in ("Gv1a1002", "Gv1a2002")]
-    assert {r.subject for r in recs} == {"acids_v1a_002"} and {r.spec.site for r in recs} == {"array 1", "array 2"}
+    assert {r.subject for r in recs} == {"acids_v1a_002"} and {r.spec.site for r in recs} == {"array1", "array2"}
 
 
 def test_terrain_speed_and_distance_come_from_the_table(acids: Path) -> None:
@@ -289,3 +289,11 @@ def test_what_is_no_matrix_is_refused(acids: Path, held: dict[str, object]) -> N
     savemat(acids / "Acoustics" / "Gv1a1002.mat", held)
     with pytest.raises(BadFileError, match="no matrix Output_data"):
         one(acids)
+
+
+def test_microphones_and_geophones_make_pairs(acids: Path, tmp_path: Path) -> None:
+    build(dataset_sources("acids", acids), tmp_path / "c", BuildConfig(streams=True))
+    found = moments(Corpus.open(tmp_path / "c"), None, 0.1, track="vehicle").pairs()
+    shapes = {name: x.shape[1:] for name, x in found.gather(np.arange(3)).items()}
+    assert {s for n, s in shapes.items() if n.startswith("audio")} == {(3, 103)}
+    assert {s for n, s in shapes.items() if n.startswith("seismic")} == {(2, 103)}

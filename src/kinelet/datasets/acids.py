@@ -30,7 +30,7 @@ CARD = DatasetCard(
     citation="Acoustic-seismic Classification Identification Data Set (ACIDS). US Army Research Laboratory",
     url="https://github.com/tomoyoshki/focal",
     people=98,
-    sites=("array 1", "array 2"),
+    sites=("array1", "array2"),
     rates_hz=(RATE_HZ,),
     labels=_VEHICLES,
     traps=(
@@ -72,7 +72,7 @@ def _find(raw: Path) -> dict[str, Pass]:
 def _read(key: str, part: Pass) -> Iterator[Recording]:
     match = _NAME.fullmatch(f"{key}.mat")
     assert match is not None  # _find lets nothing else through
-    person, site = f"acids_v{match['vehicle']}{match['terrain']}_{match['run']}", f"array {match['array']}"
+    person, site = f"acids_v{match['vehicle']}{match['terrain']}_{match['run']}", f"array{match['array']}"
     about = {"vehicle": int(match["vehicle"]), "array": int(match["array"]), "run": match["run"]}
     audio = _samples(part.acoustic)
     streams = _seismic(part, len(audio), person, f"acids_{key}_seismic", site, about)
