@@ -152,17 +152,42 @@ class Critics(nn.Module):
             seeds: One number a shard of the batch.
         """
         logits, projected = {}, {}
+        looked = {name: _looked(code, len(seeds)) for name, code in codes.items()}
         for ratio in self.ratios:
             valid = torch.stack([codes[name].present for name in ratio.modalities]).all(dim=0)
             net = self.nets[ratio.key]
             if ratio.matched:
-                projected[ratio.key] = _project(net, ratio, codes, valid)
+                projected[ratio.key] = _project(net, ratio, looked, valid)
             else:
                 assert isinstance(net, Critic)
                 chance = Chance(seeds, ratio.key, sequence.device)
                 wanted = self.smile and ratio.term == "cross"
-                logits[ratio.key] = _logits(net, _arguments(ratio, codes), sequence, chance, valid, wanted)
+                logits[ratio.key] = _logits(net, _arguments(ratio, looked), sequence, chance, valid, wanted)
         return logits, projected
+
+
+def _looked(code: Codes, shards: int) -> Codes:
+    """Codes on a scale that critics learn from at once: every coordinate freed of mean and spread.
+
+    Codes of a network differ by little around what they have in common. A linear map that can be undone leaves
+    densities' ratios as they are; nothing flows into its numbers.
+    """
+
+    def scaled(z: Tensor) -> Tensor:
+        parts = zip(z.chunk(shards), code.present.chunk(shards), strict=True)
+        return torch.cat([_standardised(part, there) for part, there in parts])
+
+    features = scaled(code.features)
+    seen = features if code.seen is code.features else code.seen
+    return code._replace(u=scaled(code.u), v=scaled(code.v), features=features, seen=seen)
+
+
+def _standardised(z: Tensor, valid: Tensor) -> Tensor:
+    rows = z.detach()[valid]
+    if not len(rows):
+        return z
+    spread = rows.var(dim=0, unbiased=False).sqrt()
+    return torch.where(valid[:, None], (z - rows.mean(dim=0)) / (spread + 1e-3 * spread.mean() + 1e-6), 0.0)
 
 
 def _arguments(ratio: Ratio, codes: Mapping[str, Codes]) -> list[Tensor]:
