@@ -203,11 +203,6 @@ class _Run:
     def train(self, method: MultimodalMethod, progress: Progress) -> None:
         """Train by the loop."""
         told = self.config
-        if told.train.batch_size % told.pairs.length:
-            raise BadOptionError(
-                f"train.batch_size {told.train.batch_size} is no multiple of pairs.length {told.pairs.length}",
-                remedy=f"Use {max(1, told.train.batch_size // told.pairs.length) * told.pairs.length}",
-            )
         sequences = told.train.batch_size // told.pairs.length
         sampler = MomentSampler(self.used, sequences, told.pairs.length, told.train.seed)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kinelet.config import FrozenModel, apply_overrides, load_yaml, validate
 from kinelet.train.config import TrainConfig
@@ -49,6 +49,12 @@ class HeadsConfig(FrozenModel):
     depth: Literal[1, 2] = 2
 
 
+class AlignEncoderConfig(EncoderConfig):
+    """Encoder of modalities that come with none, and its options."""
+
+    name: str = "tf_vit"
+
+
 class AlignTrainConfig(TrainConfig):
     """The loop of an alignment; ``batch_size`` counts moments.
 
@@ -82,9 +88,17 @@ class AlignConfig(FrozenModel):
     modalities: dict[str, str] | None = None
     pairs: PairsConfig = PairsConfig()
     heads: HeadsConfig = HeadsConfig()
-    encoder: EncoderConfig = EncoderConfig(name="tf_vit")
+    encoder: AlignEncoderConfig = AlignEncoderConfig()
     stage1: dict[str, Any] = Field(default_factory=dict)
     train: AlignTrainConfig = AlignTrainConfig()
+
+    @model_validator(mode="after")
+    def _whole_sequences(self) -> Self:
+        batch, length = self.train.batch_size, self.pairs.length
+        if batch % length:
+            near = max(1, batch // length) * length
+            raise ValueError(f"train.batch_size {batch} is no multiple of pairs.length {length}: use {near}")
+        return self
 
 
 def align_recipe(name: str | Path | None, overrides: Iterable[str] = (), *, method: str = "infomae") -> AlignConfig:
