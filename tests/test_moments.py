@@ -92,6 +92,38 @@ def test_beyond_the_tolerance_a_modality_is_absent(tmp_path: Path) -> None:
     assert made.present.tolist() == [[True, False], *[[True, True]] * 3]
 
 
+def test_a_tolerance_at_the_end_moves_a_window_back_into_its_stretch(tmp_path: Path) -> None:
+    short = bvp(64.0, (0.0, 19.969), (25.0, 40.0))
+    made = moments(corpus_of(tmp_path, acc(32.0, (0.0, 20.0), streams={"bvp": short})), VIEWS, 5.0)
+    last = made.gather([3])["bvp"][0, 0]
+    assert (made.present[3].tolist(), float(last[0])) == ([True, True], pytest.approx(15.0 - 2 / 64, abs=1e-3))
+
+
+def test_a_stretch_one_sample_too_short_has_no_window(tmp_path: Path) -> None:
+    short = bvp(64.0, (0.0, 5.0 - 1 / 64), (25.0, 40.0))
+    made = moments(corpus_of(tmp_path, acc(32.0, (0.0, 5.0), streams={"bvp": short})), VIEWS, 5.0)
+    assert made.present[0].tolist() == [True, False]
+
+
+def test_of_stretches_that_overlap_the_first_is_read(tmp_path: Path) -> None:
+    late = clocked(("gyr_x",), 50.0, (2.0, 20.0), name="a", start_unix_s=UNIX + 2.0)
+    early = clocked(("gyr_x",), 50.0, (0.0, 20.0), name="b", start_unix_s=UNIX)
+    made = moments(
+        corpus_of(tmp_path, acc(32.0, (0.0, 20.0), name="c"), late, early), {"acc": "acc", "g": "gyr_x"}, 5.0
+    )
+    part = made.layout.modalities[1]
+    assert {part.corpus.recordings[part.recording[s]].id for s in made.stretch_of([0, 1, 2, 3])[:, 1]} == {"b"}
+
+
+def test_a_first_view_of_longer_windows_sets_no_moment_that_it_lacks(tmp_path: Path) -> None:
+    from kinelet.corpus.views import View
+
+    made = moments(wristbands(tmp_path, 1), {"bvp": View(channels=("bvp",), window_s=8.0), "acc": "acc"}, 5.0)
+    mine = made.select(made.present[:, 0])
+    ends = mine.gather(np.arange(len(mine)))["bvp"][:, 0, -1]
+    assert ends.max() - (mine.time_s[-1] + 8.0 - 1 / 64) == pytest.approx(0.0, abs=0.02)
+
+
 def test_what_is_absent_reads_zero(tmp_path: Path) -> None:
     made = moments(wristbands(tmp_path, 1), VIEWS, 5.0)
     alone = made.select(~made.present[:, 1])

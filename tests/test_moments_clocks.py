@@ -91,6 +91,18 @@ def test_a_chain_of_overlaps_is_one_clock(tmp_path: Path) -> None:
     assert list(on_clock(corpus_of(tmp_path, *made)).values()) == [(0, pytest.approx(10.0 * i)) for i in range(4)]
 
 
+def test_a_stream_that_starts_before_its_recording_joins_a_third(tmp_path: Path) -> None:
+    watch = acc(20.0, (7.75, 30.0), name="watch", streams={"bvp": bvp(64.0, (5.0, 30.0))})
+    corpus = corpus_of(tmp_path, acc(50.0, (0.0, 20.0), name="phone"), watch)
+    starts = {name: start for name, (_, start) in on_clock(corpus).items()}
+    assert starts == pytest.approx({"phone": 0.0, "watch": 7.75, "watch.bvp": 5.0}, abs=1e-6)
+
+
+def test_zero_is_that_of_the_first_recording_though_another_started_before(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, acc(50.0, (6.0, 20.0), name="a"), acc(50.0, (0.0, 20.0), name="b"))
+    assert on_clock(corpus) == {"a": (0, 0.0), "b": (0, pytest.approx(-6.0, abs=1e-6))}
+
+
 def test_a_stream_whose_start_nobody_knows_is_alone(tmp_path: Path) -> None:
     lost = bvp(64.0, (0.0, 20.0), start_unix_s=None)
     report = moments(corpus_of(tmp_path, acc(32.0, (0.0, 20.0), streams={"bvp": lost})), None, 5.0).report()
