@@ -16,6 +16,7 @@ from kinelet.functional.augment import (
     MagnitudeWarp,
     Negate,
     Permute,
+    PhaseShift,
     Reverse,
     Rotate,
     Scale,
@@ -49,6 +50,7 @@ ALL: list[AnyAugmentation] = [
     TimeMask(),
     TimeMask(fill="zero"),
     FrequencyMask(),
+    PhaseShift(),
 ]
 RANDOM = [a for a in ALL if not isinstance(a, Negate | Reverse)]
 

@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
+from kinelet.encoders.image import ImageEncoder
 from kinelet.encoders.registry import create_encoder
 from kinelet.errors import BadOptionError
-from kinelet.functional import phase_shift
+from kinelet.functional import Compose, augmentations, phase_shift
 from kinelet.functional.draws import uniform
 
 
@@ -55,16 +56,40 @@ def test_rows_and_channels_are_turned_apart() -> None:
     assert len(turned.angle().round(decimals=4).unique()) == 12
 
 
-def test_a_share_of_the_rows_is_changed() -> None:
-    image = spectra(400)
-    changed = (phase_shift(image, seeded(), p=0.5) != image).flatten(1).any(dim=1).float().mean()
-    assert 0.4 < float(changed) < 0.6
-
-
 def test_angles_keep_within_the_bound() -> None:
     image = spectra(100)
     turn = as_complex(phase_shift(image, seeded(), max_angle_deg=10.0))[..., 1:] / as_complex(image)[..., 1:]
     assert 5 < float(turn.angle().abs().max().rad2deg()) <= 10.001
+
+
+def test_windows_keep_the_magnitude_of_all_frequencies() -> None:
+    x = torch.randn(4, 3, 50, generator=seeded())
+    before, after = (torch.fft.rfft(w).abs() for w in (x, phase_shift(x, seeded())))
+    assert torch.allclose(before, after, atol=1e-3)
+
+
+@pytest.mark.parametrize("time", [50, 51])
+def test_a_sine_in_a_window_is_moved_by_the_angle_of_its_row(time: int) -> None:
+    angle = (2 * uniform(torch.empty(5), seeded(), 5, 1) - 1) * math.pi
+    steps = 2 * math.pi * 4 / time * torch.arange(time)
+    x = (1 + steps.cos()).expand(5, 1, -1)
+    assert torch.allclose(phase_shift(x, seeded())[:, 0], 1 + (steps + angle).cos(), atol=1e-4)
+
+
+def test_waves_at_the_centre_of_bins_are_turned_as_their_images_are() -> None:
+    encoder = create_encoder("tf_vit", mode="reim")
+    assert isinstance(encoder, ImageEncoder)
+    steps = 2 * math.pi * 30 / 240 * torch.arange(240)
+    x = torch.stack([steps.sin(), (2 * steps).cos(), steps.cos()])[None]
+    first, second = encoder.image(phase_shift(x, seeded())), phase_shift(encoder.image(x), seeded())
+    assert torch.allclose(first, second, atol=1e-5)
+
+
+def test_configured_it_turns_a_share_of_the_rows() -> None:
+    x = torch.randn(400, 3, 20, generator=seeded())
+    pipeline = Compose(augmentations([{"kind": "phase_shift", "p": 0.5}]))
+    changed = (pipeline(x, seeded()) != x).flatten(1).any(dim=1).float().mean()
+    assert 0.4 < float(changed) < 0.6
 
 
 def test_the_generator_decides() -> None:
@@ -79,6 +104,7 @@ def test_planes_that_are_no_pairs_are_refused_with_a_remedy() -> None:
 
 def test_planes_of_an_encoder_are_pairs_of_one_channel() -> None:
     encoder = create_encoder("tf_vit", mode="reim")
+    assert isinstance(encoder, ImageEncoder)
     x = torch.zeros(1, 3, 48)
     x[:, 1] = torch.randn(48, generator=seeded())
     assert encoder.image(x).abs().sum(dim=(0, 2, 3)).gt(1e-6).tolist() == [False, False, True, True, False, False]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kinelet.config import FrozenModel
 from kinelet.errors import BadOptionError
-from kinelet.functional import augment_amplitude, augment_axes, augment_mask, augment_time
+from kinelet.functional import augment_amplitude, augment_axes, augment_mask, augment_spectrum, augment_time
 
 Positive = Annotated[float, Field(ge=0, le=1e6)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -156,6 +156,14 @@ class FrequencyMask(_Span):
     max_fraction: Fraction = 0.2
 
 
+class PhaseShift(Augmentation):
+    """Configuration of :func:`~kinelet.functional.phase_shift`."""
+
+    function = augment_spectrum.phase_shift
+    kind: Literal["phase_shift"] = "phase_shift"
+    max_angle_deg: float = Field(default=180.0, gt=0, le=180)
+
+
 AnyAugmentation = Annotated[
     Jitter
     | Scale
@@ -168,7 +176,8 @@ AnyAugmentation = Annotated[
     | ShuffleAxes
     | CropResize
     | TimeMask
-    | FrequencyMask,
+    | FrequencyMask
+    | PhaseShift,
     Field(discriminator="kind"),
 ]
 
