@@ -120,7 +120,7 @@ def test_microphone_and_geophone_make_pairs_split_by_run(tmp_path: Path) -> None
     raw = tmp_path / "raw"
     mod(raw, "Polaris0150pm", seconds=4, start=100.0)
     mod(raw, "Warhog1135am", seconds=4, start=9000.0)
-    build(dataset_sources("mod", raw), tmp_path / "c", BuildConfig(rate_hz=8000.0, streams=True))
+    build(dataset_sources("mod", raw), tmp_path / "c", BuildConfig(rate_hz=8000.0, streams=True, quality=False))
     corpus = Corpus.open(tmp_path / "c")
     found = moments(corpus, {"audio": "audio", "seismic": "seismic"}, 2.0, track="vehicle").pairs()
     assert {name: x.shape for name, x in found.gather(np.arange(4)).items()} == {
