@@ -195,6 +195,15 @@ def test_bf16_autocast_gives_a_single_precision_loss(name: str) -> None:
     assert loss.dtype == torch.float32 and bool(torch.isfinite(loss))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@every_trained
+def test_a_cuda_device_gives_a_finite_loss_and_gradient(name: str) -> None:
+    method, batch = make(name).cuda(), make_batch(missing=0.3)
+    there: dict[str, Any] = {k: v.cuda() if isinstance(v, Tensor) else v for k, v in batch.items()}
+    there["generators"] = [torch.Generator("cuda").manual_seed(0)]
+    assert bool(torch.isfinite(step(method, there)["loss"])) and idle(method) == []
+
+
 @every_trained
 def test_a_look_at_pairs_kept_out_gives_plain_numbers_and_no_gradient(name: str) -> None:
     method = make(name).eval()

@@ -316,6 +316,21 @@ def halves(method: Any, batch: dict[str, Any]) -> float:
     return sum(losses) / 2
 
 
+def test_heads_of_unequal_widths_are_refused() -> None:
+    encoders = make_encoders(("acc",), "resnet1d_small", width=6) | make_encoders(("bvp",), "resnet1d_small", width=7)
+    kind, config = get_method("cmc")
+    with pytest.raises(BadOptionError, match="'bvp': 7"):
+        cast(Any, kind)(encoders, config())
+
+
+@pytest.mark.parametrize("name", ["infonce", "cmc", "gmc", "focal"])
+def test_encoders_move_less_where_pairs_are_few(name: str) -> None:
+    kind, config = get_method(name)
+    settle = cast(Any, kind).settle
+    told = [settle(config(), 999), settle(config(), 1000), settle(cast(Any, config)(encoder_rate=0.5), 10)]
+    assert [c.encoder_rate for c in told] == [0.01, 0.1, 0.5]
+
+
 def test_weights_of_focal_are_not_negative() -> None:
     with pytest.raises(BadOptionError, match="temporal"):
         make("focal", temporal=-1)

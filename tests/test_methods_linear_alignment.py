@@ -12,6 +12,7 @@ from kinelet.config import validate
 from kinelet.datasets.shared_private import World, shared_private_windows
 from kinelet.encoders.registry import create_encoder
 from kinelet.encoders.shared_private import SharedPrivate
+from kinelet.errors import BadOptionError
 from kinelet.functional.linear_alignment import agreement
 from kinelet.methods.linear_alignment import RIDGES, best_ridge
 from kinelet.methods.registry import get_method
@@ -21,10 +22,10 @@ WIDTH, DIM = 6, 16
 NAMES = ("one", "two")
 
 
-def encoder(name: str, depth: int = 2, norm: str = "layer") -> SharedPrivate:
+def encoder(name: str, depth: int = 2, norm: str = "layer", width: int = WIDTH) -> SharedPrivate:
     spec = SignalSpec(rate_hz=16.0, channels=(name,), units=("1",), window_s=2.0)
     base = create_encoder("patch_transformer", spec=spec, width=DIM, depth=1, heads=2)
-    return SharedPrivate.around(base, width=WIDTH, depth=depth, norm=norm, output="u")
+    return SharedPrivate.around(base, width=width, depth=depth, norm=norm, output="u")
 
 
 def made(name: str, **options: Any) -> Any:
@@ -59,6 +60,19 @@ def test_heads_that_are_linear_are_used_as_they_are() -> None:
     kind, config = get_method("cca")
     given = {n: encoder(n, 1, "none") for n in NAMES}
     assert cast(Any, kind)(given, config()).of("one") is given["one"]
+
+
+def test_heads_of_unequal_widths_become_as_wide_as_the_widest() -> None:
+    kind, config = get_method("procrustes")
+    method = cast(Any, kind)({"one": encoder("one", width=5), "two": encoder("two", width=9)}, config())
+    method.fit(*codes())
+    assert {n: method.of(n).width for n in NAMES} == {"one": 9, "two": 9}
+
+
+@pytest.mark.parametrize("components", [7, 20])
+def test_components_beyond_heads_or_codes_are_refused(components: int) -> None:
+    with pytest.raises(BadOptionError, match=str(components)):
+        fitted("cca", components=components)
 
 
 @pytest.mark.parametrize("name", ["none", "cca", "procrustes"])

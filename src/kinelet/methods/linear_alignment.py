@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kinelet.encoders.shared_private import SharedPrivate
+from kinelet.errors import BadOptionError
 from kinelet.functional.linear_alignment import Affine, agreement, canonical, centred, principal, procrustes, residual
 from kinelet.methods.base import MethodConfig
 from kinelet.methods.multimodal import MultimodalMethod
@@ -49,7 +50,9 @@ class Fitted(MultimodalMethod):
         config: Any,
         decoders: Mapping[str, PatchDecoder] | None = None,
     ) -> None:
-        super().__init__({name: _linear(e) for name, e in encoders.items()}, config, decoders)
+        # U of all modalities lies in one space.
+        width = max(e.width for e in encoders.values())
+        super().__init__({name: _linear(e, width) for name, e in encoders.items()}, config, decoders)
         self.requires_grad_(False)
         self._facts: dict[str, Any] = {}
 
@@ -109,10 +112,20 @@ class CCA(Fitted):
     config: CCAConfig
 
     def shared(self, codes: Mapping[str, Tensor], present: Tensor) -> dict[str, Affine]:
-        """Canonical directions, filled up with zeros to the width of the heads."""
+        """Canonical directions, which zeros fill up to the width of the heads.
+
+        Raises:
+            BadOptionError: if there are to be more than codes or heads have columns.
+        """
         narrowest = min(z.shape[1] for z in codes.values())
-        width = min(self.of(name).width for name in self.names)
+        width = self.of(self.names[0]).width
         components = self.config.components or max(1, min(width, narrowest // 2))
+        if components > width:
+            raise BadOptionError(
+                f"{components} canonical components in heads of width {width}",
+                where="method_options.components",
+                remedy=f"Use {width} or fewer, or wider heads",
+            )
         ridge = self.config.ridge
         chosen = best_ridge(codes, present, components) if ridge == "auto" else ridge
         maps, _ = canonical(codes, present, components, chosen)
@@ -133,7 +146,7 @@ class Procrustes(Fitted):
 
     def shared(self, codes: Mapping[str, Tensor], present: Tensor) -> dict[str, Affine]:
         """Rotations, of which as many columns are kept as the heads are wide."""
-        return procrustes(codes, present, max(self.of(name).width for name in self.names))
+        return procrustes(codes, present, self.of(self.names[0]).width)
 
 
 def best_ridge(codes: Mapping[str, Tensor], present: Tensor, components: int) -> float:
@@ -161,11 +174,11 @@ def _enough(present: Tensor) -> bool:
     return bool((present.sum(dim=0) >= 2).all())
 
 
-def _linear(encoder: SharedPrivate) -> SharedPrivate:
+def _linear(encoder: SharedPrivate, width: int) -> SharedPrivate:
     """The same base under heads of one linear map each."""
-    if isinstance(encoder.head_u, nn.Linear) and encoder.norm == "none":
+    if isinstance(encoder.head_u, nn.Linear) and encoder.norm == "none" and encoder.width == width:
         return encoder
-    made = SharedPrivate.around(encoder.base, width=encoder.width, depth=1, norm="none", output=encoder.output)
+    made = SharedPrivate.around(encoder.base, width=width, depth=1, norm="none", output=encoder.output)
     made.card = dict(encoder.card)
     return made
 

@@ -93,6 +93,9 @@ class Trained(MultimodalMethod):
         decoders: Mapping[str, PatchDecoder] | None = None,
     ) -> None:
         super().__init__(encoders, config, decoders)
+        widths = {name: self.of(name).width for name in self.names}
+        if len(set(widths.values())) > 1:
+            raise BadOptionError(f"heads differ in width: {widths}", where="modalities", remedy="Use one width for all")
         # Decoders of stage 1 have no part in these methods.
         self.decoders = nn.ModuleDict()
         self.augment = Compose(config.augmentations)
