@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kinelet.corpus import Corpus, Parts
 from kinelet.corpus.moments import moments
 from kinelet.errors import BadOptionError
+from kinelet.evaluate.result import Result
+from kinelet.report.evaluation import sections
 from moment_tools import acc, corpus_of, wristbands
 
 
@@ -82,3 +85,43 @@ def test_another_protocol_is_refused(corpus: Corpus) -> None:
     windows = corpus.windows(5.0)
     with pytest.raises(BadOptionError, match="protocol is 'mine'"):
         Parts(windows, windows, windows, protocol="mine")  # type: ignore[arg-type]
+
+
+def result_of(name: str) -> Result:
+    codes = np.arange(4)
+    return Result(
+        protocol="linear_probe",
+        options={},
+        encoder=name,
+        task="toy",
+        classes=("sit", "walk"),
+        subjects=("P2", "P3"),
+        subject=codes // 2,
+        row=codes,
+        fold=codes * 0,
+        truth=codes % 2,
+        predicted=(codes % 2)[None],
+        notes=("as it was",),
+    )
+
+
+def published(corpus: Corpus) -> Parts:
+    windows = corpus.windows(5.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Parts(windows.of(["P0"]), windows.of(["P3"]), windows.of(["P3"]), protocol="published")
+
+
+def test_check_26_results_carry_the_label(corpus: Corpus) -> None:
+    (found,) = published(corpus).labelled([result_of("a")])
+    assert found.notes == ("as it was", *published(corpus).notes)
+
+
+def test_check_26_the_report_shows_the_label(corpus: Corpus) -> None:
+    page = "".join(s.body for s in sections(published(corpus).labelled([result_of("a"), result_of("b")])))
+    assert "published protocol (validation and test are of the same recordings)" in page
+
+
+def test_a_report_of_the_published_protocol_claims_nothing_of_people_never_seen(corpus: Corpus) -> None:
+    pages = [sections(results) for results in (published(corpus).labelled([result_of("a")]), [result_of("a")])]
+    assert ["never seen" in page[0].title for page in pages] == [False, True]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +11,6 @@ import numpy.typing as npt
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.labels import Intervals, majority, mean_value
 from kinelet.corpus.moment_layout import Layout
-from kinelet.corpus.views import View
 from kinelet.errors import BadOptionError
 from kinelet.signal.spec import SignalSpec
 
@@ -50,20 +46,6 @@ class MomentTable:
     def names(self) -> tuple[str, ...]:
         """Modalities, in the order of the columns of :attr:`present`."""
         return tuple(m.name for m in self.layout.modalities)
-
-    @property
-    def views(self) -> dict[str, View]:
-        """Which channels of which recordings each modality is."""
-        return {m.name: m.view for m in self.layout.modalities}
-
-    @cached_property
-    def hash(self) -> str:
-        """Hash of everything that decides which samples a number stands for."""
-        views = {name: view.model_dump() for name, view in self.views.items()}
-        facts = [self.corpus.hash, views, asdict(self.layout.rules), len(self)]
-        digest = hashlib.sha256(json.dumps(facts).encode())
-        digest.update(b"all" if self.index is None else self.index.tobytes())
-        return digest.hexdigest()
 
     @property
     def specs(self) -> dict[str, SignalSpec]:

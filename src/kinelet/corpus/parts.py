@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,8 +14,12 @@ from kinelet.corpus.moments import Moments
 from kinelet.corpus.windows import Windows
 from kinelet.errors import BadOptionError
 
+if TYPE_CHECKING:
+    from kinelet.evaluate.result import Result
+
 Part = Windows | Moments
 Protocol = Literal["honest", "published"]
+PUBLISHED = "published protocol"
 _SHOWN = 5
 
 
@@ -65,7 +69,11 @@ class Parts:
         if self.protocol == "honest":
             return ()
         how = "; ".join(self.faults) or "nothing overlaps"
-        return (f"published protocol ({how}): not to be compared with numbers on people who were never seen",)
+        return (f"{PUBLISHED} ({how}): not to be compared with numbers on people who were never seen",)
+
+    def labelled(self, results: Sequence[Result]) -> list[Result]:
+        """Results on these parts, with what their reports must say."""
+        return [replace(r, notes=(*r.notes, *self.notes)) for r in results]
 
 
 def _faults(parts: dict[str, Part]) -> Iterator[str]:

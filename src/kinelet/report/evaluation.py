@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kinelet.corpus.parts import PUBLISHED
 from kinelet.evaluate.result import Result
 from kinelet.evaluate.statistics import Estimate
 from kinelet.report import html, plots
@@ -33,7 +34,11 @@ def sections(results: Sequence[Result]) -> list[Section]:
     """Tell results on the same people; the first is the one that the others are compared with."""
     first, metric = results[0], headline(results[0])
     label = NAMES.get(metric, metric)
-    out = [Section("How well, on people never seen", _forest(results, metric, label))]
+    notes = list(dict.fromkeys(n for r in results for n in r.notes))
+    leaky = any(n.startswith(PUBLISHED) for n in notes)
+    title = "How well, by the published protocol" if leaky else "How well, on people never seen"
+    held = "See the remarks: nobody is held out for certain." if leaky else "Every estimate is from people held out."
+    out = [Section(title, _forest(results, metric, label, held))]
     if len(results) > 1:
         out.append(Section("Against each alternative, on the same people", _differences(results, metric, label)))
         out.append(Section("Person by person", _people(first, results[1:], metric, label)))
@@ -47,15 +52,14 @@ def sections(results: Sequence[Result]) -> list[Section]:
         caption = "One point a prediction, one colour a person. Bias and 95 % limits of agreement with their intervals."
         picture = html.figure(bland_altman(first), caption)
         out.append(Section("Where it differs from the reference", picture))
-    notes = list(dict.fromkeys(n for r in results for n in r.notes))
     if notes:
         out.append(Section("Remarks", "".join(html.paragraph(n) for n in notes)))
     return out
 
 
-def _forest(results: Sequence[Result], metric: str, label: str) -> str:
+def _forest(results: Sequence[Result], metric: str, label: str, held: str) -> str:
     bars = [_bar(r.encoder, r.estimates[metric], highlight=i == 0) for i, r in enumerate(results)]
-    caption = f"{label}, with 95 % intervals from resampling people. Every estimate is from people held out."
+    caption = f"{label}, with 95 % intervals from resampling people. {held}"
     rows = [(r.encoder, r.protocol, *(str(e) for e in r.estimates.values())) for r in results]
     columns = ("representation", "protocol", *(NAMES.get(m, m) for m in results[0].estimates))
     return html.figure(plots.forest(bars, label), caption) + html.table(columns, rows)
