@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from kinelet.config import FrozenModel
 from kinelet.encoders.base import TokenEncoder
+from kinelet.functional.attention import attend
 from kinelet.signal.spec import SignalSpec
 
 
@@ -63,7 +64,7 @@ class AttentionLayer(nn.Module):
         """
         parts = self.qkv(self.norm1(x)).chunk(3, dim=-1)
         q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in parts)
-        mixed = functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
+        mixed = attend(q, k, v, mask).transpose(1, 2).flatten(2)
         x = x + self.out(mixed)
         return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 

