@@ -97,7 +97,9 @@ class Front(nn.Module):
 
         A sine of amplitude 1 at the centre of a bin, away from both ends, has magnitude 0.5 there.
         """
-        if self.basis is not None:
+        # Products that a GPU rounds to ten bits would drown small movements in gravity.
+        rounded = x.is_cuda and torch.get_float32_matmul_precision() != "highest"
+        if self.basis is not None and not rounded:
             frames = self._frames(x)  # one product of two matrices, not one for each channel of each window
             return (frames.reshape(-1, self.length) @ self.basis).reshape(*frames.shape[:3], 2, self.bins)
         window = _window(self.length, self.overlaps).to(x)
