@@ -11,6 +11,7 @@ import json
 import shutil
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,17 @@ from kinelet.config import validate
 from kinelet.corpus.moments import Moments
 from kinelet.deploy.multimodal import Multimodal
 from kinelet.encoders.base import Encoder
+from kinelet.encoders.registry import create_encoder
 from kinelet.evaluate.modality_probe import ModalityProbe
 from kinelet.evaluate.moment_features import columns, embed_moments, task_of
 from kinelet.evaluate.run import pool
 from kinelet.files import write_text
 from kinelet.train.align import align
 from kinelet.train.align_recipe import AlignConfig, align_recipe
-from kinelet.train.pretrain import pretrain_windows
+from kinelet.train.pretrain import fit_input, pretrain_windows
 from kinelet.train.recipe import PretrainConfig
 from kinelet.train.recipes import recipe
+from kinelet.train.unimodal import Source
 
 WIDTH = 128
 
@@ -78,6 +81,7 @@ class Bench:
         """How the encoder of a modality is pretrained."""
         entry = arm_set.entry
         data = [f"data.window_s={entry.window_s}", f"data.placement={entry.placement}", "train.threads=1"]
+        data += [f"encoder.options.patch={list(entry.patch[name])}"]
         return recipe(None, [*data, *self.stage1], method="mae")
 
     def unimodal(self, of: Opened, fold: int, name: str) -> Path:
@@ -172,12 +176,19 @@ class Job:
         """The encoders after alignment; the run itself is not kept."""
         pairs = share_of(of, self.fold, self.share, self.seed)
         folder = bench.work / "runs" / digest(str(bench.result_path(self)))
-        sources: dict[str, str | Path | Encoder] = {}
-        if self.arm.unimodal:
-            sources = {name: bench.unimodal(of, self.fold, name) for name in of.entry.views}
+        make = bench.unimodal if self.arm.unimodal else partial(self.fresh, bench)
+        sources: dict[str, Source] = {name: make(of, self.fold, name) for name in of.entry.views}
         model = align(pairs, folder, bench.config(self), unimodal=sources, resume=True)
         shutil.rmtree(folder)
         return model
+
+    def fresh(self, bench: Bench, of: Opened, fold: int, name: str) -> Encoder:
+        """An encoder of the same shape that nobody has trained; its input is fitted on the pairs alone."""
+        config = bench.pretrain_config(of, name).encoder
+        pairs = share_of(of, fold, self.share, self.seed)
+        made = create_encoder(config.name, spec=pairs.specs[name], seed=self.seed, **config.options)
+        fit_input(made, [pairs.modality(name)])
+        return made
 
 
 def share_of(of: Opened, fold: int, share: float, seed: int) -> Moments:

@@ -47,6 +47,7 @@ class PairSet:
         judge_hop_s: Hop of the moments that are judged; ``None`` for a window's length.
         placement: How moments are laid.
         targets: What is told; alignment sees none of it.
+        patch: Frames and bins of a patch, by modality.
     """
 
     name: str
@@ -54,12 +55,14 @@ class PairSet:
     views: dict[str, str]
     window_s: float
     targets: tuple[Target, ...]
+    patch: dict[str, tuple[int, int]]
     length: int = 4
     judge_hop_s: float | None = None
     placement: Literal["grid", "stretch"] = "grid"
 
 
 IMU = "acc_x,acc_y,acc_z,gyr_x,gyr_y,gyr_z"
+SITES = ("wrist", "chest", "waist", "ankle")
 ACTIVITY = (Target("activity", "classes", "macro_f1"),)
 SETS = (
     PairSet(
@@ -68,27 +71,45 @@ SETS = (
         {"acc": "acc_x,acc_y,acc_z", "bvp": "bvp"},
         8.0,
         (Target("stress", "classes", "macro_f1"), Target("heart_rate", "values", "mae")),
+        {"acc": (2, 2), "bvp": (2, 4)},
         judge_hop_s=48.0,
     ),
-    PairSet("classyglass", "ClassyGlass", {"acc": "acc_x,acc_y,acc_z", "gyr": "gyr_x,gyr_y,gyr_z"}, 5.0, ACTIVITY),
+    PairSet(
+        "classyglass",
+        "ClassyGlass",
+        {"acc": "acc_x,acc_y,acc_z", "gyr": "gyr_x,gyr_y,gyr_z"},
+        5.0,
+        ACTIVITY,
+        {"acc": (2, 3), "gyr": (2, 3)},
+    ),
     PairSet(
         "utd_mhad",
         "UTD-MHAD",
         {"imu": IMU, "skeleton": ",".join(f"joint{j:02d}_{axis}" for j in range(20) for axis in "xyz")},
         5.0,
         ACTIVITY,
+        {"imu": (2, 3), "skeleton": (2, 2)},
         length=1,
         placement="stretch",
     ),
     PairSet(
         "umafall",
         "UMAFall",
-        {site: f"{IMU}@{site}" for site in ("wrist", "chest", "waist", "ankle")},
+        {site: f"{IMU}@{site}" for site in SITES},
         5.0,
         ACTIVITY,
+        dict.fromkeys(SITES, (2, 5)),
         length=2,
     ),
-    PairSet("geotec", "GEOTEC", {"phone": f"{IMU}@pocket", "watch": f"{IMU}@wrist"}, 2.0, ACTIVITY, length=2),
+    PairSet(
+        "geotec",
+        "GEOTEC",
+        {"phone": f"{IMU}@pocket", "watch": f"{IMU}@wrist"},
+        2.0,
+        ACTIVITY,
+        {"phone": (1, 5), "watch": (1, 5)},
+        length=2,
+    ),
 )
 
 
