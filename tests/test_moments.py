@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kinelet.corpus.loader import iterate_batches
 from kinelet.corpus.moment_sampler import MomentSampler
 from kinelet.corpus.moments import Moments, moments
+from kinelet.corpus.views import View
 from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.signal.recording import Annotation
 from moment_tools import UNIX, acc, bvp, clocked, corpus_of, wristbands
@@ -115,12 +116,15 @@ def test_of_stretches_that_overlap_the_first_is_read(tmp_path: Path) -> None:
 
 
 def test_a_first_view_of_longer_windows_sets_no_moment_that_it_lacks(tmp_path: Path) -> None:
-    from kinelet.corpus.views import View
-
     made = moments(wristbands(tmp_path, 1), {"bvp": View(channels=("bvp",), window_s=8.0), "acc": "acc"}, 5.0)
     mine = made.select(made.present[:, 0])
     ends = mine.gather(np.arange(len(mine)))["bvp"][:, 0, -1]
     assert ends.max() - (mine.time_s[-1] + 8.0 - 1 / 64) == pytest.approx(0.0, abs=0.02)
+
+
+def test_no_moment_is_without_any_modality(tmp_path: Path) -> None:
+    made = moments(wristbands(tmp_path, 1), {"bvp": View(channels=("bvp",), window_s=8.0)}, 5.0)
+    assert made.present.all()
 
 
 def test_what_is_absent_reads_zero(tmp_path: Path) -> None:
@@ -177,8 +181,6 @@ def test_half_a_sample_of_a_slow_stream_is_always_allowed(tmp_path: Path) -> Non
 
 
 def test_a_view_may_have_windows_of_its_own_length(tmp_path: Path) -> None:
-    from kinelet.corpus.views import View
-
     views = {"acc": View.parse("acc"), "bvp": View(channels=("bvp",), window_s=8.0)}
     made = moments(wristbands(tmp_path, 1), views, 5.0)
     shape = made.gather([1])["bvp"].shape
