@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from kinelet.encoders.registry import create_encoder
 from kinelet.encoders.shared_private import SharedPrivate
 from kinelet.functional.information import density_ratio_bce, density_ratio_logits
 from kinelet.methods.infomae import InfoMAE, InfoMAEConfig
+from kinelet.methods.mae import MAE, MAEConfig
 from kinelet.signal.spec import SignalSpec
 
 #: Short windows, so that hundreds of steps take seconds.
@@ -38,11 +40,40 @@ def encoder_of(world: World, name: str, width: int = 16) -> SharedPrivate:
     return SharedPrivate.around(create_encoder("tf_vit", spec=spec, **NETWORK), width=width)
 
 
-def make(world: World = WORLD, *, seed: int = 0, width: int = 16, **options: Any) -> InfoMAE:
-    """A fresh method on fresh encoders whose input is not rescaled: the world's samples are about 1."""
+def make(encoders: dict[str, SharedPrivate] | None = None, *, seed: int = 0, **options: Any) -> InfoMAE:
+    """A fresh method, on fresh encoders unless there are some; input is not rescaled: samples are about 1."""
     torch.manual_seed(seed)
     config: Any = validate(InfoMAEConfig, {**OPTIONS, **options})
-    return InfoMAE({name: encoder_of(world, name, width) for name in world.names}, config)
+    return InfoMAE(encoders or {name: encoder_of(WORLD, name) for name in WORLD.names}, config)
+
+
+def pretrain(
+    drawn: Draw, name: str, steps: int, *, world: World = WORLD, seed: int = 0, rows: int = 64
+) -> SharedPrivate:
+    """Stage 1 on one modality's windows, from a fresh encoder."""
+    torch.manual_seed(seed)
+    model = encoder_of(world, name)
+    told = {"augmentations": AUGMENT, "ratio": 0.5, "mode": "random"}
+    network = {f"decoder_{key}": value for key, value in OPTIONS["decoder"].items()}
+    method = MAE(model.base, validate(MAEConfig, {**told, **network}))
+    optimizer = torch.optim.AdamW(method.parameters(), 3e-3)
+    g = torch.Generator().manual_seed(seed)
+    for step in range(steps):
+        batch: Any = {
+            "x": drawn.x[name][torch.randint(len(drawn.x[name]), (rows,), generator=g)],
+            "generators": [torch.Generator().manual_seed(step)],
+        }
+        optimizer.zero_grad()
+        method(batch)["loss"].backward()
+        optimizer.step()
+    return model
+
+
+def recall(a: Tensor, b: Tensor, best: int = 10) -> float:
+    """Share of rows whose partner is among the most similar ones of the other modality."""
+    a, b = (nn.functional.normalize((z - z.mean(0)) / (z.std(0) + 1e-6), dim=1) for z in (a, b))
+    own = torch.arange(len(a))[:, None]
+    return float(((a @ b.T).topk(best, dim=1).indices == own).any(dim=1).float().mean())
 
 
 def batch_of(drawn: Draw, rows: Tensor, step: int) -> dict[str, Any]:
@@ -96,7 +127,7 @@ def parts_of(method: InfoMAE, drawn: Draw) -> dict[str, dict[str, Tensor]]:
 
 def mlp(sizes: list[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in pairwise(sizes):
         layers += [nn.Linear(a, b), nn.GELU()]
     return nn.Sequential(*layers[:-1])
 

@@ -86,7 +86,8 @@ class InfoMAEConfig(MethodConfig):
             ``smile``.
         own: How it is estimated what a shared part knows of its own modality: by a ``logistic`` critic, or from
             above as what a Gaussian channel with this ``noise`` can carry.
-        distance: ``l2``, mean squared difference, or ``cosine``.
+        distance: Between shared parts: ``l2``, mean squared difference; ``cosine``; or ``standardised``: ``l2`` of
+            coordinates freed of the batch's mean and spread, which cannot be had by all being alike.
         noise: Standard deviation of what is added to both parts in training.
         logit_bound: Logits of critics lie between plus and minus this.
         critic_input: Critics look at ``windows`` (images) or at ``features`` (codes of the encoder as it is, through
@@ -119,7 +120,7 @@ class InfoMAEConfig(MethodConfig):
     shared_sign: Literal["corrected", "printed"] = "corrected"
     cross: Literal["infonce", "logistic", "smile"] = "infonce"
     own: Literal["logistic", "noise"] = "logistic"
-    distance: Literal["l2", "cosine"] = "l2"
+    distance: Literal["l2", "cosine", "standardised"] = "l2"
     noise: float = Field(default=0.1, ge=0, le=10)
     logit_bound: float = Field(default=10.0, gt=0, le=100)
     critic_input: Literal["features", "windows", "auto"] = "auto"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -87,7 +88,7 @@ def terms_of(
     codes = joined.codes.values()
     present = torch.stack([c.present for c in codes], dim=1)
     if "distance" in wanted:
-        found["distance"] = shared_distance([c.u for c in codes], present, config.distance)
+        found["distance"] = _distance([c.u for c in codes], present, config.distance)
     for ratio in ratios:
         value = ratio.share * information(ratio, joined, config)
         found[ratio.term] = found[ratio.term] + value if ratio.term in found else value
@@ -104,6 +105,26 @@ def terms_of(
             temporal_hinge(torch.cat([c.u, c.v], dim=1), joined.sequence, config.margin, valid=c.present) for c in codes
         )
     return found
+
+
+def _distance(u: list[Tensor], present: Tensor, kind: Literal["l2", "cosine", "standardised"]) -> Tensor:
+    if kind != "standardised":
+        return shared_distance(u, present, kind)
+    return shared_distance([_standardised(z, there) for z, there in zip(u, present.T, strict=True)], present)
+
+
+def _standardised(z: Tensor, valid: Tensor) -> Tensor:
+    """Coordinates freed of mean and spread over the valid rows; the gradient sees both."""
+    with full_precision(z):
+        z = _centred(z, valid)
+        variance = z.square().sum(dim=0) / valid.sum().clamp(min=1)
+        return z / (variance + 1e-6).sqrt()
+
+
+def _centred(z: Tensor, valid: Tensor) -> Tensor:
+    """Rows without their mean; zeros in rows that are not valid."""
+    z = only(z, valid)
+    return torch.where(valid[:, None], z - z.sum(dim=0) / valid.sum().clamp(min=1), 0.0)
 
 
 def information(ratio: Ratio, joined: Joined, config: InfoMAEConfig) -> Tensor:
@@ -152,9 +173,7 @@ def channel_information(u: Tensor, noise: float, valid: Tensor) -> Tensor:
     Source: Cover and Thomas 2006, Elements of Information Theory, section 9.4 (parallel Gaussian channels).
     """
     with full_precision(u):
-        count = valid.sum().clamp(min=1)
-        z = only(u, valid)
-        z = torch.where(valid[:, None], z - z.sum(dim=0) / count, 0.0)
+        z, count = _centred(u, valid), valid.sum().clamp(min=1)
         # The smaller of the two Gram matrices has the same determinant.
         gram = (z @ z.T if len(z) < z.shape[1] else z.T @ z) / (count * noise**2)
         root = torch.linalg.cholesky(gram + torch.eye(len(gram), device=u.device))
@@ -197,9 +216,7 @@ def effective_rank(z: Tensor, valid: Tensor) -> Tensor:
     Source: Roy and Vetterli 2007, The effective rank, EUSIPCO.
     """
     with full_precision(z):
-        count = valid.sum().clamp(min=1)
-        z = only(z, valid)
-        z = torch.where(valid[:, None], z - z.sum(dim=0) / count, 0.0)
+        z = _centred(z, valid)
         # Of the Gram matrix, which is much faster than those of the rows.
         gram = z @ z.T if len(z) < z.shape[1] else z.T @ z
         singular = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt()

@@ -1,0 +1,106 @@
+"""Alignment on a world whose shared and private information is known.
+
+Codes are looked at with the noise of training on them: a continuous code without noise tells any amount of everything
+that moves it at all, so that only with noise is there something to measure.
+"""
+
+from __future__ import annotations
+
+import statistics
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from infomae_world import (
+    WORLD,
+    ceiling,
+    draws,
+    fresh_information,
+    make,
+    mlp_accuracy,
+    noisy,
+    parts_of,
+    pretrain,
+    recall,
+    train,
+)
+from kinelet.datasets.shared_private import mutual_information
+from kinelet.methods.infomae import InfoMAE
+
+NOISE = 0.3
+#: Critics that keep up with the encoders.
+STRONG: dict[str, Any] = {"noise": NOISE, "critic": {"width": 64, "rate": 4.0}}
+ALONE = dict.fromkeys(("alpha", "gamma", "epsilon", "delta", "lam", "eta"), 0.0)
+
+
+def information(sign: str, steps: int, lr: float = 1e-3, **options: Any) -> float:
+    """What U of one modality tells of windows of the other, in nats, by a critic that it was not trained with."""
+    here, held_out = draws()
+    method = make(**{**STRONG, "alpha": 0.0, "shared_sign": sign, **options})
+    train(method, here, steps, lr=lr, sequences=16)
+    u, u2 = (parts_of(method, drawn)["one"]["u"] for drawn in (here, held_out))
+    return fresh_information(noisy(u, NOISE), here.x["two"], noisy(u2, NOISE, 1), held_out.x["two"], steps=300)
+
+
+def test_the_world_has_the_information_that_the_bounds_are_of() -> None:
+    assert ceiling() == pytest.approx(WORLD.information("one", "two")) == pytest.approx(mutual_information())
+
+
+def test_the_corrected_shared_term_finds_what_is_common() -> None:
+    """Check 14, with the information terms alone and few steps."""
+    assert 0.4 * ceiling() <= information("corrected", 120, 3e-3, **ALONE) <= ceiling() + 0.1
+
+
+def test_the_printed_shared_term_forgets_it() -> None:
+    """Check 14, likewise."""
+    assert information("printed", 80, 3e-3, **ALONE) <= 0.15
+
+
+@pytest.mark.slow
+def test_the_whole_loss_finds_what_is_common() -> None:
+    """Check 14."""
+    assert 0.5 * ceiling() <= information("corrected", 300) <= ceiling() + 0.1
+
+
+@pytest.mark.slow
+def test_the_whole_loss_as_printed_forgets_it() -> None:
+    """Check 14."""
+    assert information("printed", 300) <= 0.15
+
+
+def retrieval(seed: int, stage_1: int, stage_2: int) -> tuple[float, float, float]:
+    """Recall among the ten nearest of encoders side by side and of shared parts, and a probe of all parts.
+
+    The three stages: each modality on windows of its own, both on few pairs, then a probe.
+    """
+    alone, held_out = draws(runs=512, held_out=100, seed=seed)
+    pairs = draws(runs=128, seed=seed + 100)[0]
+    encoders = {name: pretrain(alone, name, stage_1, seed=seed) for name in WORLD.names}
+    with torch.no_grad():
+        before = [encoders[n].base(held_out.x[n]) for n in WORLD.names]
+    method = make(encoders, seed=seed)
+    train(method, pairs, stage_2, lr=3e-3, sequences=16, seed=seed)
+    z, z2 = parts_of(method, pairs), parts_of(method, held_out)
+    probe = mlp_accuracy(wide(z), pairs.shared, wide(z2), held_out.shared, steps=100)
+    return recall(*before), recall(*(z2[n]["u"] for n in WORLD.names)), probe
+
+
+def wide(parts: dict[str, dict[str, Tensor]]) -> Tensor:
+    return torch.cat([parts[n]["uv"] for n in WORLD.names], dim=1)
+
+
+def test_aligned_encoders_find_each_others_windows() -> None:
+    """Check 30, with one seed and few steps."""
+    before, after, probe = retrieval(0, 20, 50)
+    assert after > before + 0.05 and probe > 0.4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_aligned_encoders_beat_encoders_side_by_side(seed: int) -> None:
+    """Check 30."""
+    before, after, _ = retrieval(seed, 100, 120)
+    assert after > before
