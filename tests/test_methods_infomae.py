@@ -43,7 +43,7 @@ def make(names: tuple[str, ...] = NAMES, decoders: Any = None, **options: Any) -
 
 
 def term_names(parts: dict[str, Tensor]) -> set[str]:
-    return {k for k in parts if not k.startswith(("rank_", "accuracy_")) and k != "critic"}
+    return {k for k in parts if not k.startswith(("rank_", "spread_", "accuracy_")) and k != "critic"}
 
 
 def plain(method: InfoMAE, batch: dict[str, Any]) -> dict[str, dict[str, Tensor]]:
@@ -249,6 +249,15 @@ def test_effective_rank_counts_directions() -> None:
     rows = torch.ones(12, dtype=torch.bool)
     alike = torch.ones(12, 8)
     assert 2.5 < float(effective_rank(z, rows)) <= 3.01 and float(effective_rank(alike, rows)) == 1
+
+
+def test_a_collapsed_part_shows_in_the_log() -> None:
+    """Noise is no sign of life."""
+    method = make(noise=0.5)
+    torch.nn.init.zeros_(method.of("acc").head_v[-1].weight)  # type: ignore[index, arg-type]
+    parts = method(make_batch())["parts"]
+    assert float(parts["spread_v_acc"]) < 1e-5 < 1e-3 < float(parts["spread_u_acc"])
+    assert float(parts["rank_v_acc"]) < 1.01 < float(parts["rank_u_acc"])
 
 
 def test_a_name_that_is_not_in_the_batch_is_absent() -> None:

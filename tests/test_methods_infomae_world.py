@@ -6,8 +6,6 @@ that moves it at all, so that only with noise is there something to measure.
 
 from __future__ import annotations
 
-import statistics
-from functools import cache
 from typing import Any
 
 import pytest
@@ -28,7 +26,6 @@ from infomae_world import (
     train,
 )
 from kinelet.datasets.shared_private import mutual_information
-from kinelet.methods.infomae import InfoMAE
 
 NOISE = 0.3
 #: Critics that keep up with the encoders.

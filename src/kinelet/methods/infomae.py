@@ -18,7 +18,7 @@ from kinelet.methods.critics import Argument
 from kinelet.methods.infomae_codes import Chance, Coder, Codes, Passes, seeds_of
 from kinelet.methods.infomae_plan import InfoMAEConfig, coefficients, settled
 from kinelet.methods.infomae_ratios import Critics, ratios_of
-from kinelet.methods.infomae_terms import Gather, Joined, accuracies, critics_loss, join, ranks, terms_of
+from kinelet.methods.infomae_terms import Gather, Joined, accuracies, critics_loss, join, terms_of, watched
 from kinelet.methods.multimodal import Moments, MultimodalMethod, present_of
 from kinelet.methods.tf_decoder import PatchDecoder, decoder_for, save_decoder
 
@@ -111,7 +111,8 @@ class InfoMAE(MultimodalMethod):
         """Loss of a batch.
 
         Parts: every term before weighting, by its name; ``critic``, what critics are trained by, which is no part of
-        the loss; ``accuracy_RATIO`` of each critic on the batch; ``rank_u_NAME`` and ``rank_v_NAME``, effective ranks.
+        the loss; ``accuracy_RATIO`` of each critic on the batch; ``rank_u_NAME``, ``spread_u_NAME`` and the same of
+        ``v``, which fall where a part collapses.
         """
         views = 2 if "contrast" in self.coefficients else int(self.config.aligned_on == "view")
         joined = self._joined(batch, batch["generators"], views, "rebuild" in self.coefficients, self.training)
@@ -119,14 +120,14 @@ class InfoMAE(MultimodalMethod):
         critic = critics_loss(joined, self.critics.ratios, self.config)
         loss = torch.stack([self.coefficients[name] * value for name, value in terms.items()]).sum()
         parts = {name: value.detach() for name, value in terms.items()} | {"critic": critic.detach()}
-        parts |= accuracies(joined, self.critics.ratios) | ranks(joined)
+        parts |= accuracies(joined, self.critics.ratios) | watched(joined)
         codes = [torch.cat([joined.codes[n].u, joined.codes[n].v], dim=1) for n in self.order]
         # One backward pass for both: what trains the critics adds nothing to the value.
         return {"loss": loss + (critic - critic.detach()), "parts": parts, "embeddings": torch.cat(codes, 1).detach()}
 
     @torch.no_grad()
     def diagnose(self, batch: Moments, generator: torch.Generator) -> dict[str, float]:
-        """Accuracies of critics, what they estimate, and effective ranks, on pairs that are not trained on.
+        """Accuracies of critics, what they estimate, and signs of collapse, on pairs that are not trained on.
 
         A critic that is good on the batches and at chance here knows its pairs by heart.
         """
@@ -134,7 +135,7 @@ class InfoMAE(MultimodalMethod):
         joined = self._joined(batch, [generator], 0, False, True, gather=lambda z: z)
         wanted = {name: c for name, c in self.coefficients.items() if name in ("distance", "own")}
         found = terms_of(joined, self.critics.ratios, self.config, wanted)
-        found |= accuracies(joined, self.critics.ratios) | ranks(joined)
+        found |= accuracies(joined, self.critics.ratios) | watched(joined)
         return {name: float(value) for name, value in found.items()}
 
     def _joined(

@@ -34,6 +34,7 @@ class Codes(NamedTuple):
         features: Code of the encoder as it is, without gradient ``(batch, dim)``.
         views: Both parts ``(batch, 2 * width)`` of two augmented views.
         errors: Error of the rebuilt patches ``(batch,)``.
+        still: Both parts without noise, without gradient ``(batch, width)`` each.
     """
 
     present: Tensor
@@ -43,6 +44,7 @@ class Codes(NamedTuple):
     features: Tensor
     views: tuple[Tensor, Tensor] | None
     errors: Tensor | None
+    still: tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ class Coder:
         views = [sharded(self.augment, clean, chance.generators) for _ in range(self.need.views)]
         inputs = [self._image(w[at.rows]) for w in ([clean] if self.need.window else []) + views]
         codes = self._encode(torch.cat(inputs)).chunk(len(inputs))
-        parts = [self._noisy(code, chance, at) for code in codes]
+        clean_parts = [self._parts(code) for code in codes]
+        parts = [self._noisy(pair, chance, at) for pair in clean_parts]
         features = at.put(full(codes[0].detach()))
         h = [at.put(torch.cat(part, dim=1)) for part in parts[-2:]] if self.need.views == 2 else []
         return Codes(
@@ -133,6 +136,7 @@ class Coder:
             features=features,
             views=(h[0], h[1]) if h else None,
             errors=at.put(self._errors(self._image(clean[at.rows]), chance, at)) if self.need.masked else None,
+            still=(at.put(clean_parts[0][0].detach()), at.put(clean_parts[0][1].detach())),
         )
 
     def _image(self, x: Tensor) -> Tensor:
@@ -148,12 +152,16 @@ class Coder:
             code: Tensor = base.encode(image, keep) if isinstance(base, ImageEncoder) else base(image)
         return code
 
-    def _noisy(self, code: Tensor, chance: Chance, at: _Places) -> list[Tensor]:
+    def _parts(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        u, v = self.model.split(code)
+        return full(u), full(v)
+
+    def _noisy(self, parts: tuple[Tensor, Tensor], chance: Chance, at: _Places) -> tuple[Tensor, Tensor]:
         """Both parts of codes, with noise on them."""
-        parts = [full(y) for y in self.model.split(code)]
         if not self.need.noise:
             return parts
-        return [y + self.need.noise * chance.normal(y, len(at.present))[at.rows] for y in parts]
+        u, v = (y + self.need.noise * chance.normal(y, len(at.present))[at.rows] for y in parts)
+        return u, v
 
     def _errors(self, image: Tensor, chance: Chance, at: _Places) -> Tensor:
         """Error of the hidden patches, rebuilt from both parts of what is left, ``(row,)``."""
@@ -161,7 +169,7 @@ class Coder:
         assert isinstance(base, ImageEncoder) and self.decoder is not None and self.adapter is not None
         grid = base.grid(image)
         hidden = hidden_patches(base, grid, self.masking, len(at.present), chance.generators)[at.rows]
-        parts = self._noisy(self._encode(image, ~hidden), chance, at)
+        parts = self._noisy(self._parts(self._encode(image, ~hidden)), chance, at)
         rebuilt = self.decoder(self.adapter(torch.cat(parts, dim=1)), grid, hidden)
         standardise = self.masking.target == "patch"
         return patch_errors(rebuilt, grid.patches(image), hidden, grid.cell_mask(), standardise=standardise)

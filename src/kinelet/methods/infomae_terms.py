@@ -54,16 +54,17 @@ def join(
     """Bring the rows of all processes together; alone there is nothing to bring."""
     mine: list[Tensor] = []
     for code in codes.values():
-        mine += [code.present, code.u, code.v, *(code.views or ()), *(() if code.errors is None else (code.errors,))]
+        mine += [code.present, code.u, code.v, *code.still]
+        mine += [*(code.views or ()), *(() if code.errors is None else (code.errors,))]
     for found in (*logits.values(), *projected.values()):
         mine += found
     rows = iter(_gathered(mine, gather))
     everyone = {}
     for name, code in codes.items():
-        present, u, v = next(rows), next(rows), next(rows)
+        present, u, v, still = next(rows), next(rows), next(rows), (next(rows), next(rows))
         views = None if code.views is None else (next(rows), next(rows))
         errors = None if code.errors is None else next(rows)
-        everyone[name] = code._replace(present=present, u=u, v=v, views=views, errors=errors)
+        everyone[name] = code._replace(present=present, u=u, v=v, still=still, views=views, errors=errors)
     return Joined(
         everyone,
         gather(sequence.double()[:, None])[:, 0].long(),
@@ -201,12 +202,18 @@ def accuracies(joined: Joined, ratios: Sequence[Ratio]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def ranks(joined: Joined) -> dict[str, Tensor]:
-    """Effective rank of both parts of each modality: in how many directions rows differ; near 1 means collapse."""
+def watched(joined: Joined) -> dict[str, Tensor]:
+    """Signs of collapse of both parts of each modality, without noise.
+
+    ``rank_PART_NAME``: in how many directions rows differ, 1 where they do not; ``spread_PART_NAME``: by how much,
+    standard deviation of a coordinate, at most about 1. Where the spread is not above the noise, nothing is told.
+    """
     found = {}
     for name, code in joined.codes.items():
-        found[f"rank_u_{name}"] = effective_rank(code.u, code.present)
-        found[f"rank_v_{name}"] = effective_rank(code.v, code.present)
+        for part, z in zip("uv", code.still, strict=True):
+            found[f"rank_{part}_{name}"] = effective_rank(z, code.present)
+            square = _centred(z, code.present).square().sum(dim=0) / code.present.sum().clamp(min=1)
+            found[f"spread_{part}_{name}"] = square.mean().sqrt()
     return found
 
 
