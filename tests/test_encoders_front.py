@@ -116,6 +116,18 @@ def test_gravity_is_kept_and_the_bin_of_half_the_rate_on_request() -> None:
     assert image.shape[3] == 9 and torch.allclose(image[..., 0], torch.tensor(math.log(2.0)))
 
 
+def test_on_request_gravity_keeps_its_sign_and_all_else_stays() -> None:
+    plain, signed = (Front(signal(32.0), FrontConfig(signed=s)) for s in (False, True))
+    x = noise(8, time=160) + torch.tensor([3.0, -3.0]).repeat(4)[:, None, None]
+    for front in (plain, signed):
+        front.fit([x])
+        front.middle.zero_()
+        front.spread.fill_(1.0)
+    want = plain(x)
+    want[1::2, ..., 0] *= -1
+    assert torch.allclose(signed(x), want)
+
+
 def test_the_last_sample_counts_where_it_fills_no_interval() -> None:
     front, x = Front(signal(50.0), FrontConfig()), noise(1, time=251)
     other = x.clone()
@@ -123,16 +135,16 @@ def test_the_last_sample_counts_where_it_fills_no_interval() -> None:
     assert front(x).shape[2] == 20 and not torch.equal(front(x), front(other))
 
 
-@pytest.mark.parametrize("mode", ["logmag", "reim"])
-def test_fitted_images_have_median_nought_and_quartiles_one_apart(mode: str) -> None:
-    front, x = Front(signal(32.0, 2), FrontConfig(mode=mode)), noise(64, 2, 160)
+@pytest.mark.parametrize("options", [{}, {"mode": "reim"}, {"signed": True}, {"front": "raw"}])
+def test_fitted_images_have_median_nought_and_quartiles_one_apart(options: dict[str, str]) -> None:
+    front, x = Front(signal(32.0, 2), FrontConfig.model_validate(options)), noise(64, 2, 160) - 0.5
     front.fit([x[:32], x[32:]])
     channels = front(x).unflatten(1, (2, -1)).movedim(1, 0).flatten(1)
     low, middle, high = channels.quantile(torch.tensor([0.25, 0.5, 0.75]), dim=1)
     assert torch.allclose(middle, torch.zeros(2), atol=1e-3) and torch.allclose(high - low, torch.ones(2), atol=1e-3)
 
 
-@pytest.mark.parametrize("options", [{}, {"mode": "reim"}, {"front": "raw"}, {"overlap": "none"}])
+@pytest.mark.parametrize("options", [{}, {"mode": "reim"}, {"front": "raw"}, {"overlap": "none"}, {"signed": True}])
 def test_fitted_images_do_not_depend_on_the_gain_of_a_channel(options: dict[str, str]) -> None:
     x, images = noise(8, 2, 160), []
     for gain in (torch.tensor([1.0, 1.0]), torch.tensor([1000.0, 0.01])):
@@ -230,8 +242,13 @@ def test_patches_are_as_told() -> None:
 
 
 def test_an_interval_of_too_few_samples_is_refused_naming_the_rate() -> None:
-    with pytest.raises(BadOptionError, match=r"0\.05 s has 2 samples at 32 Hz"):
+    with pytest.raises(BadOptionError, match=r"0\.0625 s has 2 samples at 32 Hz"):
         Front(signal(32.0), FrontConfig(interval_s=0.05))
+
+
+def test_an_interval_of_endless_samples_is_refused_before_anything_is_made() -> None:
+    with pytest.raises(BadOptionError, match="3600000 samples"):
+        Front(signal(1000.0), FrontConfig(interval_s=3600.0))
 
 
 def test_a_patch_of_no_bins_is_refused() -> None:

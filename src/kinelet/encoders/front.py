@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinelet.config import FrozenModel
+from kinelet.encoders.front_config import FrontConfig, patch_of, samples_of
 from kinelet.encoders.front_scale import Quartiles
 from kinelet.errors import BadOptionError
 from kinelet.functional.precision import full, full_precision
 from kinelet.signal.spec import SignalSpec
 
-Side = Annotated[int, Field(ge=1, le=65536)]
-_STFT_S, _RAW_S, _LEAST = 0.5, 0.2, 8
+__all__ = ["Front", "FrontConfig"]
+
 _BY_MATRIX = 512  # samples of an interval up to which a product with the transform's matrix is faster than an FFT
 _TINY = 1e-24  # keeps the gradient of a magnitude finite where it is zero
-
-
-class FrontConfig(FrozenModel):
-    """What an image shows; part of the configuration of every encoder on images.
-
-    Attributes:
-        front: ``stft``: the spectrum of each interval; ``raw``: its samples, side by side.
-        interval_s: Length of an interval in seconds, for ``stft`` rounded to an even number of samples. ``None``: 0.5
-            (``stft``) or 0.2 (``raw``), and 8 samples where these are more.
-        overlap: ``half``: an interval begins in the middle of the one before, under a Hann window; ``none``: after
-            it, and all samples count alike. Raw intervals never overlap.
-        mode: ``logmag``: logarithm of one plus the magnitude over the channel's scale; ``reim``: real and imaginary
-            part over that scale, two planes a channel.
-        nyquist: Keep the bin at half the rate.
-        patch: Intervals and bins in a patch. ``None``: one interval and about a quarter of the bins, from 2 to 5 of
-            them or a twentieth of all; raw: a whole interval.
-    """
-
-    front: Literal["stft", "raw"] = "stft"
-    interval_s: float | None = Field(default=None, gt=0, le=3600)
-    overlap: Literal["half", "none"] = "half"
-    mode: Literal["logmag", "reim"] = "logmag"
-    nyquist: bool = False
-    patch: tuple[Side, Side] | None = None
 
 
 class Front(nn.Module):
@@ -73,12 +47,12 @@ class Front(nn.Module):
         super().__init__()
         channels, self.config = len(spec.channels), config
         self.spectral = config.front == "stft"
-        self.length = _samples(spec, config)
+        self.length = samples_of(spec, config)
         self.overlaps = self.spectral and config.overlap == "half"
         self.hop = self.length // 2 if self.overlaps else self.length
         self.bins = self.length // 2 + int(config.nyquist) if self.spectral else self.length
         self.planes = channels * (2 if self.spectral and config.mode == "reim" else 1)
-        self.patch = _patch(config, self.bins)
+        self.patch = patch_of(config, self.bins)
         self.register_buffer("scale", torch.ones(channels))
         self.register_buffer("middle", torch.zeros(self.planes))
         self.register_buffer("spread", torch.ones(self.planes))
@@ -128,7 +102,7 @@ class Front(nn.Module):
             if self.spectral:
                 magnitudes.add(_magnitude(shown))
                 # Both parts of a channel share one scale: turning a phase stays a turn.
-                shown = shown.flatten(2, 3) if self.config.mode == "reim" else _magnitude(shown)
+                shown = shown.flatten(2, 3) if self.config.mode == "reim" else self._sized(shown)
             values.add(shown)
         if self.spectral:
             self.scale.copy_(magnitudes.scale())
@@ -139,7 +113,17 @@ class Front(nn.Module):
     def _values(self, parts: Tensor) -> Tensor:
         if self.config.mode == "reim":
             return _planes(parts) / self.scale.repeat_interleave(2)[:, None, None]
-        return torch.log1p(_magnitude(parts) / self.scale[:, None, None])
+        return self._log(self._sized(parts) / self.scale[:, None, None])
+
+    def _sized(self, parts: Tensor) -> Tensor:
+        """Magnitudes ``(batch, channel, interval, bin)``; with its sign the one that has some, if wanted."""
+        size = _magnitude(parts)
+        if not self.config.signed:
+            return size
+        return torch.cat([parts[:, :, :, 0, :1], size[..., 1:]], dim=3)
+
+    def _log(self, size: Tensor) -> Tensor:
+        return size.sign() * torch.log1p(size.abs()) if self.config.signed else torch.log1p(size)
 
     def _placed(self, quartile: Tensor) -> Tensor:
         """A quartile before scaling as the same quartile after it: the map is monotone."""
@@ -147,7 +131,7 @@ class Front(nn.Module):
         if not self.spectral:
             return quartile
         quartile = quartile / self.scale
-        return quartile.repeat_interleave(2) if self.config.mode == "reim" else torch.log1p(quartile)
+        return quartile.repeat_interleave(2) if self.config.mode == "reim" else self._log(quartile)
 
     def _frames(self, x: Tensor) -> Tensor:
         return self._continued(x).unfold(2, self.length, self.hop)
@@ -167,32 +151,6 @@ def _magnitude(parts: Tensor) -> Tensor:
 
 def _planes(parts: Tensor) -> Tensor:
     return parts.movedim(3, 2).flatten(1, 2)
-
-
-def _samples(spec: SignalSpec, config: FrontConfig) -> int:
-    raw = config.front == "raw"
-    if config.interval_s is None:
-        wanted = max((_RAW_S if raw else _STFT_S) * spec.rate_hz, _LEAST)
-    else:
-        wanted = config.interval_s * spec.rate_hz
-    length = round(wanted) if raw else 2 * round(wanted / 2)
-    if length < (1 if raw else 4):
-        raise BadOptionError(
-            f"an interval of {config.interval_s:g} s has {length} samples at {spec.rate_hz:g} Hz",
-            where="interval_s",
-            remedy="Choose a longer one: four samples at least",
-        )
-    return length
-
-
-def _patch(config: FrontConfig, bins: int) -> tuple[int, int]:
-    if config.patch is not None:
-        return config.patch
-    if config.front == "raw":
-        return 1, bins
-    wanted = max(bins / 20, min(5.0, max(2.0, bins / 4)))
-    near = range(max(1, int(wanted / 1.5)), int(wanted * 1.5) + 1)
-    return 1, min(near, key=lambda side: (-bins % side, abs(side - wanted)))
 
 
 def _window(length: int, hann: bool) -> Tensor:
