@@ -54,7 +54,8 @@ def _without(name: str, title: str, *told: str) -> Arm:
 
 
 ABLATIONS = (
-    _without("no_shared", "without the shared term", "beta=0", "cross_weight=0", "alpha=0"),
+    _without("no_shared", "without the shared terms", "shared=0", "alpha=0"),
+    _without("no_information", "without the information terms", "shared=0"),
     _without("no_distance", "without the distance", "alpha=0"),
     _without("no_private", "without the private terms", "gamma=0", "epsilon=0"),
     _without("no_reconstruction", "without reconstruction", "delta=0"),
@@ -71,7 +72,7 @@ BY_NAME = {arm.name: arm for arm in (*ARMS, *ABLATIONS)}
 def main(argv: Sequence[str] | None = None) -> int:
     args = options(argv)
     torch.set_num_threads(1)
-    bench = Bench(args.work.resolve(), tuple(args.stage1), tuple(args.overrides))
+    bench = Bench(args.work.resolve(), tuple(args.stage1), tuple(args.told))
     names = args.sets.split(",")
     folds = [int(f) for f in args.folds.split(",")]
     seeds = [int(s) for s in args.seeds.split(",")]
@@ -105,8 +106,8 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stage1", nargs="*", default=[], help="key=value over the recipe of mae")
     parser.add_argument("--table", type=Path, help="write the Markdown tables here")
     parser.add_argument("--tables-only", action="store_true", help="print what is there")
-    parser.add_argument("overrides", nargs="*", help="key=value over every alignment")
-    return parser.parse_intermixed_args(argv)
+    parser.add_argument("--told", nargs="*", default=[], help="key=value over every alignment")
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
