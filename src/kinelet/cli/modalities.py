@@ -16,7 +16,7 @@ def evaluate_modalities(
     not_there: Mapping[str, bool],
     json: bool,
 ) -> None:
-    """Judge every subset of modalities of a run of ``kinelet align`` by each part, and print a table.
+    """Judge every subset of modalities of a run of ``kinelet align`` by each part, and print tables.
 
     Args:
         run: Run directory.
@@ -29,10 +29,12 @@ def evaluate_modalities(
     from kinelet.cli import output
     from kinelet.config import apply_overrides, validate
     from kinelet.corpus.corpus import Corpus
+    from kinelet.deploy.multimodal import load_multimodal
     from kinelet.errors import BadOptionError
-    from kinelet.evaluate.judge_modalities import ModalitiesConfig, judge_modalities, rows_of
+    from kinelet.evaluate.judge_modalities import judge_modalities
+    from kinelet.evaluate.modalities_config import ModalitiesConfig, rows_of
     from kinelet.progress import progress_bar
-    from kinelet.report.evaluation import NAMES
+    from kinelet.report import modalities as tell
 
     refused = [option for option, used in not_there.items() if used]
     if refused:
@@ -40,29 +42,22 @@ def evaluate_modalities(
         raise BadOptionError(f"modality_probe has no {', '.join(refused)}", where="options", remedy=remedy)
     named = {key: value for key, value in given.items() if value is not None}
     config = validate(ModalitiesConfig, apply_overrides(named, overrides), where="options")
-    with progress_bar("modalities", rows_of(run, config), unit="rows") as progress:
+    total = len(rows_of(load_multimodal(run).names, config))
+    with progress_bar("modalities", total, unit="rows") as progress:
         found = judge_modalities(run, Corpus.open(corpus), config, progress=progress)
     if json:
-        told = [
-            {"modalities": j.modalities, "part": j.part, "labels": j.labels, "width": j.width}
-            | {"result": j.result.to_dict(), "raw_width": j.raw.to_dict()}
-            for j in found
-        ]
-        output.as_json(told)
+        output.as_json(found.to_dict())
         return
-    metrics = list(found[0].result.estimates)[:2]
-    head = ("modalities", "part", "labels", *(NAMES.get(m, m) for m in metrics), f"{NAMES.get(metrics[0])}, raw width")
-    body = [
-        (
-            " + ".join(j.modalities),
-            j.part,
-            f"{j.labels:.0%}",
-            *(str(j.result.estimates[m]) for m in metrics),
-            str(j.raw.estimates[metrics[0]]),
-        )
-        for j in found
-    ]
-    output.table(f"{corpus}: modality_probe, each modality {found[0].width} wide", head, body)
-    for note in dict.fromkeys(note for j in found for note in j.result.notes):
+    rows = [(j.result, j.raw) for j in found.rows]
+    title = f"{corpus}: {config.track}, each modality {found.rows[0].width} wide, {tell.people(rows[0][0])}"
+    output.table(title, tell.columns(rows), tell.rows(rows))
+    if found.searches:
+        first = found.searches[0]
+        title = f"U looked up across modalities: {first.gallery:,} moments of {len(first.people)} people"
+        output.table(title, tell.search_columns(found.searches), tell.search_rows(found.searches))
+    if found.transfers:
+        title = f"{tell.metric_name(found.transfers[0])} of a probe learnt on U of one modality"
+        output.table(title, tell.transfer_columns(found.transfers), tell.transfer_rows(found.transfers))
+    for note in dict.fromkeys(note for j in found.rows for note in j.result.notes):
         print(f"note: {note}")
     print(f"kept under {run / 'evaluation'}; kinelet report {run} tells it on a page")

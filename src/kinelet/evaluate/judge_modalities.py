@@ -2,70 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field
+import numpy as np
 
-from kinelet.config import FrozenModel, Listed, Names
+from kinelet.config import validate
 from kinelet.corpus.corpus import Corpus
 from kinelet.corpus.info import require_track
 from kinelet.corpus.moments import Moments, moments
 from kinelet.corpus.splits import Split, kfold, leave_one_subject_out
 from kinelet.corpus.views import View
 from kinelet.deploy.multimodal import Multimodal, load_multimodal
-from kinelet.errors import BadOptionError
+from kinelet.encoders.base import Encoder
+from kinelet.evaluate.cross_modal import carry_over, look_up
 from kinelet.evaluate.honesty import CARD_KEY, SeenSubjectError
 from kinelet.evaluate.judge import plain_name, save_results
-from kinelet.evaluate.modality_probe import ModalityProbe
+from kinelet.evaluate.modalities_config import PARTS, ModalitiesConfig, Row, rows_of
+from kinelet.evaluate.modality_probe import Group, ModalityProbe
 from kinelet.evaluate.moment_features import Features, columns, embed_moments, task_of
+from kinelet.evaluate.multimodal_fine_tune import MomentEncoder, MultimodalFineTune, pack, untrained
+from kinelet.evaluate.protocol import Protocol
 from kinelet.evaluate.result import Result
+from kinelet.evaluate.retrieval_result import RetrievalResult
 from kinelet.evaluate.run import pool
-from kinelet.evaluate.task import Task
+from kinelet.evaluate.task import FloatArray, Task
 from kinelet.progress import Progress, silent
 
-PARTS = {"u": ("u",), "v": ("v",), "uv": ("u", "v"), "backbone": ("backbone",)}
-MOST_SUBSETS = 4
-
-
-class ModalitiesConfig(FrozenModel):
-    """How aligned encoders are judged.
-
-    Attributes:
-        track: Annotations to predict, labels or values.
-        parts: Parts of each modality that are judged: ``u``, ``v``, ``uv``, ``backbone``.
-        width: Width that each modality's vectors are reduced to; every part that is compared gets the same.
-        labels: Shares of the training people's labels; the parts are compared at all of them.
-        head: ``linear``, or ``knn``.
-        window_s: Length of a moment; ``None`` for the encoders' own.
-        hop_s: Hop; ``None`` for moments that do not overlap.
-        placement, tolerance_s, clock: See :func:`kinelet.corpus.moments.moments`.
-        purity: Share of a moment that its label must cover.
-        classes: Labels that count; ``None`` for all of the track.
-        split: ``kfold``, ``loso``, or ``unseen``: learn from the people who were pretrained on, be judged on the
-            others. ``auto`` is ``unseen`` for encoders that know somebody of the corpus, else ``kfold``.
-        folds: Folds of ``kfold``.
-        seed: Of folds and labels.
-    """
-
-    track: str = "activity"
-    parts: Names = Field(default=tuple(PARTS), min_length=1)
-    width: int = Field(default=128, ge=1)
-    labels: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Listed] = Field(default=(1.0,), min_length=1)
-    head: Literal["linear", "knn"] = "linear"
-    window_s: float | None = Field(default=None, gt=0)
-    hop_s: float | None = Field(default=None, gt=0)
-    placement: Literal["grid", "stretch"] = "grid"
-    tolerance_s: float = Field(default=0.05, ge=0)
-    clock: Literal["auto", "recording"] = "auto"
-    purity: float = Field(default=0.5, gt=0, le=1)
-    classes: Names | None = None
-    split: Literal["auto", "kfold", "loso", "unseen"] = "auto"
-    folds: int = Field(default=5, ge=2)
-    seed: int = Field(default=0, ge=0)
+RAW, CROSS, SEARCH = "raw-width", "transfer", "-modality_search"
 
 
 @dataclass(frozen=True)
@@ -73,25 +39,60 @@ class Judged:
     """One row of the table.
 
     Attributes:
-        modalities: Which are used.
-        part: Which part of each.
-        labels: Share of the labels.
-        width: The common width.
+        row: What was judged.
+        width: The common width of each modality's vectors.
         result: At the common width.
-        raw: With all columns.
+        raw: With all columns; ``None`` where the network itself was trained.
     """
 
-    modalities: tuple[str, ...]
-    part: str
-    labels: float
+    row: Row
     width: int
     result: Result
-    raw: Result
+    raw: Result | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that was found.
+
+    Attributes:
+        rows: The table.
+        searches: Moments looked up across modalities.
+        transfers: Probes carried across, see :func:`kinelet.evaluate.cross_modal.carry_over`.
+    """
+
+    rows: list[Judged]
+    searches: list[RetrievalResult]
+    transfers: list[Result]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        told = [
+            {**asdict(j.row), "width": j.width, "result": j.result.to_dict()}
+            | {"raw_width": None if j.raw is None else j.raw.to_dict()}
+            for j in self.rows
+        ]
+        searches = [{k: v for k, v in s.to_dict().items() if k != "replicates"} for s in self.searches]
+        return {"rows": told, "searches": searches, "transfers": [t.to_dict() for t in self.transfers]}
+
+    def save(self, folder: Path) -> None:
+        """Keep it in a run directory, in place of what is there from the same corpus and track."""
+        first = self.rows[0].result
+        track = first.options["track"]
+        place = folder / "evaluation" / plain_name(f"{first.task}-{track}-modality_probe")
+        save_results(place, [j.result for j in self.rows])
+        save_results(place / RAW, [j.raw for j in self.rows if j.raw is not None])
+        save_results(place / CROSS, self.transfers)
+        searched = folder / "evaluation" / plain_name(f"{first.task}-{track}{SEARCH}")
+        for old in searched.glob("*.json"):
+            old.unlink()
+        for i, found in enumerate(self.searches):
+            found.save(searched / f"{i:02d}-{plain_name(found.direction.replace(' -> ', '-to-'))}.json")
 
 
 def judge_modalities(
     run: str | Path, corpus: Corpus, config: ModalitiesConfig, *, progress: Progress = silent
-) -> list[Judged]:
+) -> Found:
     """Judge every subset of modalities (more than four: each alone and all), by each part; results are kept.
 
     Nobody is judged who was pretrained on or aligned with. Moments that lack a modality are judged too, its vectors
@@ -107,60 +108,105 @@ def judge_modalities(
         SeenSubjectError: if everybody was in pretraining, or a split would judge somebody who was.
         BadOptionError: if corpus, run and options do not fit together.
     """
-    folder = Path(run)
-    model = load_multimodal(folder)
-    _require_parts(config)
-    judged = cut(corpus, model, config)
-    task, keep = task_of(judged, target="classes" if judged.classes else "values", name=corpus.path.name)
+    model = load_multimodal(run)
+    all_moments = cut(corpus, model, config)
+    task, keep = task_of(all_moments, target="classes" if all_moments.classes else "values", name=corpus.path.name)
     splits = choose_splits(model, task, config)
-    features = embed_moments(model, judged.select(keep))
-    return judge_features(features, model, folder, task, splits, config, progress)
+    judge = _Judge(model, all_moments.select(keep), task, splits, config)
+    rows = []
+    for done, row in enumerate(rows_of(model.names, config)):
+        progress(done, row.learner)
+        rows.append(judge.row(row))
+    searches, transfers = [], []
+    if config.cross_modal and len(model.names) > 1:
+        progress(len(rows), "across modalities")
+        searches, transfers = _search(model, all_moments, splits, judge.name), judge.transfers()
+    progress(len(rows))
+    found = Found(rows, searches, transfers)
+    found.save(Path(run))
+    return found
 
 
-def rows_of(run: str | Path, config: ModalitiesConfig) -> int:
-    """Rows that will be judged."""
-    return len(subsets(load_multimodal(run).names)) * len(config.parts) * len(config.labels)
+def _search(model: Multimodal, given: Moments, splits: Sequence[Split], name: str) -> list[RetrievalResult]:
+    """Look up complete moments of the people who are judged, with a target or without."""
+    judged = given.complete().of([s for split in splits for s in split.test])
+    if not len(judged):
+        return []
+    shared = {n: parts["u"] for n, parts in embed_moments(model, judged).items()}
+    return look_up(shared, judged.subject.astype(np.int64), judged.subjects, name=name, task=given.corpus.path.name)
 
 
-def judge_features(
-    features: Features,
-    model: Multimodal,
-    folder: Path,
-    task: Task,
-    splits: Sequence[Split],
-    config: ModalitiesConfig,
-    progress: Progress = silent,
-) -> list[Judged]:
-    """Judge vectors of a model; see :func:`judge_modalities`."""
-    wanted = [
-        (names, part, share) for share in config.labels for names in subsets(model.names) for part in config.parts
-    ]
-    width = min(config.width, *(features[n][p].shape[1] for n in model.names for p in _used(config)))
-    method = str(model.card.get("method", "encoders"))
-    out = []
-    for done, (names, part, share) in enumerate(wanted):
-        x, groups = columns(features, names, PARTS[part])
-        results = []
-        for w in (width, None):
-            probe = ModalityProbe(groups=groups, width=w, head=config.head, share=share, seed=config.seed)
-            title = f"{method}: {' + '.join(names)}, {part}" + ("" if share == 1 else f", {share:.0%} of labels")
-            results.append(_judge(probe, task.with_x(x), splits, title))
-        out.append(Judged(names, part, share, width, *results))
-        progress(done + 1)
-    place = folder / "evaluation" / plain_name(f"{task.name}-{config.track}-modality_probe")
-    save_results(place, [j.result for j in out])
-    save_results(place / "raw-width", [j.raw for j in out])
-    return out
+class _Judge:
+    """Judges rows on one task; vectors are made once."""
 
+    def __init__(
+        self, model: Multimodal, judged: Moments, task: Task, splits: Sequence[Split], config: ModalitiesConfig
+    ) -> None:
+        self.model, self.moments, self.task, self.splits, self.config = model, judged, task, splits, config
+        self.name = str(model.card.get("method", "encoders"))
+        self.features: Features = embed_moments(model, judged)
+        used = {p for part in config.parts for p in PARTS[part]}
+        self.width = min(config.width, *(self.features[n][p].shape[1] for n in model.names for p in used))
+        self._cache: dict[str, Any] = {}
 
-def _used(config: ModalitiesConfig) -> set[str]:
-    return {p for part in config.parts for p in PARTS[part]}
+    def row(self, row: Row) -> Judged:
+        """Judge one row."""
+        if row.learner in ("fine_tune", "scratch"):
+            return self._trained(row)
+        features = self.features if row.learner == "probe" else self._once("random", self._random)
+        x, groups = columns(features, row.modalities, PARTS[row.part])
+        task = self.task.with_x(x)
+        equal, raw = (
+            self._pooled(self.probe(groups, width, row.labels), task, None, row) for width in (self.width, None)
+        )
+        return Judged(row, self.width, equal, raw)
 
+    def probe(self, groups: tuple[Group, ...], width: int | None, share: float) -> ModalityProbe:
+        """The probe of this configuration."""
+        return ModalityProbe(groups=groups, width=width, head=self.config.head, share=share, seed=self.config.seed)
 
-def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Subsets of modalities that are judged: each alone first, all together last."""
-    sizes = range(1, len(names) + 1) if len(names) <= MOST_SUBSETS else (1, len(names))
-    return [chosen for size in sizes for chosen in combinations(names, size)]
+    def transfers(self) -> list[Result]:
+        """Probes carried across modalities, on all labels."""
+        shared = {name: parts["u"] for name, parts in self.features.items()}
+        columns = next(iter(shared.values())).shape[1]
+        groups = (Group(name="u", columns=columns),)
+        probe = self.probe(groups, min(self.config.width, columns), 1.0)
+        return carry_over(shared, self.task, self.splits, probe, self.name)
+
+    def _trained(self, row: Row) -> Judged:
+        told = {"seed": self.config.seed, **self.config.fine_tuning}
+        told |= {"share": row.labels, "scratch": row.learner == "scratch"}
+        protocol = validate(MultimodalFineTune, told, where="fine_tuning")
+        encoder = MomentEncoder(self.model)
+        windows: FloatArray = self._once("windows", lambda: pack(self.moments, self.model.names))
+        result = self._pooled(protocol, self.task.with_x(windows), encoder, row)
+        return Judged(row, encoder.dim // len(self.model.names), result, None)
+
+    def _random(self) -> Features:
+        return embed_moments(untrained(self.model, self.config.seed), self.moments)
+
+    def _once(self, key: str, make: Callable[[], Any]) -> Any:
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+    def _pooled(self, protocol: Protocol, task: Task, encoder: Encoder | None, row: Row) -> Result:
+        folds = []
+        for split in self.splits:
+            train, x = task.take(task.rows(split.train)), task.x[task.rows(split.test)]
+            folds.append(protocol.predict(train, x, encoder, lambda _note: None))
+        result = pool(protocol, task, folds, self.splits, self._title(row))
+        return replace(result, options={**result.options, **self._facts(row)})
+
+    def _facts(self, row: Row) -> Mapping[str, Any]:
+        """What reports of kept results go by."""
+        told = {"learner": row.learner, "modalities": list(row.modalities), "part": row.part, "labels": row.labels}
+        return {**told, "track": self.config.track}
+
+    def _title(self, row: Row) -> str:
+        who = {"probe": self.name, "random": "random", "fine_tune": f"{self.name}, fine-tuned", "scratch": "scratch"}
+        share = "" if row.labels == 1 else f", {row.labels:.0%} of labels"
+        return f"{who[row.learner]}: {' + '.join(row.modalities)}, {row.part}{share}"
 
 
 def cut(corpus: Corpus, model: Multimodal, config: ModalitiesConfig) -> Moments:
@@ -210,17 +256,3 @@ def choose_splits(model: Multimodal, task: Task, config: ModalitiesConfig) -> tu
     if config.split == "loso":
         return leave_one_subject_out(task.people)
     return kfold(task.people, min(config.folds, len(task.people)), config.seed)
-
-
-def _judge(probe: ModalityProbe, task: Task, splits: Sequence[Split], name: str) -> Result:
-    folds = []
-    for split in splits:
-        train, x = task.take(task.rows(split.train)), task.x[task.rows(split.test)]
-        folds.append(probe.predict(train, x, None, lambda _note: None))
-    return pool(probe, task, folds, splits, name)
-
-
-def _require_parts(config: ModalitiesConfig) -> None:
-    unknown = sorted(set(config.parts) - set(PARTS))
-    if unknown:
-        raise BadOptionError(f"no part {', '.join(unknown)}", where="parts", remedy=f"There are: {', '.join(PARTS)}")

@@ -25,6 +25,8 @@ from kinelet.evaluate.task import Codes, FloatArray
 from kinelet.files import write_text
 
 FORMAT, SCHEMA = "kinelet-retrieval", 1
+MEDIAN_RANK = "median_rank"
+"""Metric that is a place in the gallery and no share."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -64,7 +66,8 @@ class RetrievalResult:
     def estimates(self) -> dict[str, Estimate]:
         """Each metric with its 95 % interval over people."""
         n = len(self.people)
-        return {k: _estimate(v, self.replicates[k], n, (0.0, 1.0)) for k, v in self.values.items()}
+        most = {MEDIAN_RANK: (1.0, float(self.gallery))}
+        return {k: _estimate(v, self.replicates[k], n, most.get(k, (0.0, 1.0))) for k, v in self.values.items()}
 
     def difference(self, reference: RetrievalResult, metric: str) -> Estimate:
         """This minus ``reference``, for the same queries, gallery and resamples of people.
@@ -79,7 +82,8 @@ class RetrievalResult:
                 remedy="Judge both on the same people with the same options",
             )
         gap = self.replicates[metric] - reference.replicates[metric]
-        return _estimate(self.values[metric] - reference.values[metric], gap, len(self.people), (-1.0, 1.0))
+        most = float(self.gallery) if metric == MEDIAN_RANK else 1.0
+        return _estimate(self.values[metric] - reference.values[metric], gap, len(self.people), (-most, most))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
