@@ -188,8 +188,8 @@ def test_a_view_may_have_windows_of_its_own_length(tmp_path: Path) -> None:
 
 
 def test_labels_come_from_any_recording_on_the_clock(tmp_path: Path) -> None:
-    stream = bvp(64.0, (2.0, 42.0), annotations=(Annotation(8.0, 28.0, label="calm"),))
-    made = moments(corpus_of(tmp_path, acc(32.0, (0.0, 40.0), streams={"bvp": stream})), VIEWS, 5.0)
+    stream = bvp(64.0, (3.0, 42.0), annotations=(Annotation(7.0, 27.0, label="calm"),))
+    made = moments(corpus_of(tmp_path, acc(32.0, (0.0, 40.0), streams={"bvp": stream})), VIEWS, 5.0, purity=0.9)
     names = [made.classes[c] if c >= 0 else "" for c in made.label]
     assert names == ["", "", *["calm"] * 4, "", ""]
 
