@@ -11,7 +11,7 @@ KINDS = {
     "encoders": kl.list_encoders,
     "methods": kl.list_methods,
     "datasets": kl.list_datasets,
-    "protocols": lambda: (*kl.list_protocols(), "gait", "retrieval"),
+    "protocols": lambda: (*kl.list_protocols(), "gait", "modality_probe", "retrieval"),
     "readers": kl.list_readers,
 }
 
