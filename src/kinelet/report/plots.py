@@ -169,6 +169,55 @@ def intervals(labels: Sequence[str], series: Mapping[str, Sequence[tuple[float, 
         return svg(fig)
 
 
+def panels(series: Mapping[str, Sequence[tuple[float, float]]], columns: int = 4) -> str:
+    """One small panel a named series of ``(step, value)``, several a row."""
+    wide = min(columns, len(series))
+    rows = -(-len(series) // wide)
+    with mpl.rc_context(STYLE):
+        fig, axes = plt.subplots(rows, wide, figsize=(7.6, 1.7 * rows), squeeze=False)
+        for ax in axes.flat[len(series) :]:
+            ax.axis("off")
+        for ax, (name, points) in zip(axes.flat, series.items(), strict=False):
+            steps, values = np.asarray(points, dtype=float).T
+            ax.plot(steps, values, color=ACCENT, lw=1.4, marker="o" if len(steps) < 3 else None, ms=3)
+            ax.set_title(name, size=7)
+            ax.tick_params(labelsize=6)
+        fig.tight_layout()
+        return svg(fig)
+
+
+def shares(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, float, float]]]], x: str, y: str) -> str:
+    """Lines of ``(share, value, lo, hi)`` on a logarithmic axis of shares, a named line each, a panel below the other.
+
+    Args:
+        panels: By title, then by name of the line; a name has one colour in all panels.
+        x: What the shares are of.
+        y: What the values are.
+    """
+    names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    with mpl.rc_context(STYLE):
+        fig, axes = plt.subplots(len(panels), 1, figsize=(7.6, 3.4 * len(panels)), sharex=True, squeeze=False)
+        for ax, (title, lines) in zip(axes[:, 0], panels.items(), strict=True):
+            for name, points in lines.items():
+                _line(ax, points, names.index(name) - (len(names) - 1) / 2, PALETTE[names.index(name) % 10], name)
+            every = sorted({p[0] for points in lines.values() for p in points})
+            ax.set_xscale("log")
+            ax.set_xticks(every, [f"{s:.3g}" for s in np.multiply(every, 100)])
+            ax.minorticks_off()
+            ax.set_title(title, size=9)
+            ax.set_ylabel(y)
+        axes[-1, 0].set_xlabel(x)
+        axes[0, 0].legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        return svg(fig)
+
+
+def _line(ax: Any, points: Sequence[tuple[float, float, float, float]], place: float, color: str, name: str) -> None:
+    share, value, lo, hi = np.asarray(sorted(points), dtype=float).T
+    around = np.nan_to_num(np.maximum(0, np.stack([value - lo, hi - value])))
+    # Aside by a little, so that intervals do not hide each other.
+    ax.errorbar(share * 1.02**place, value, around, color=color, lw=1.4, elinewidth=0.7, marker="o", ms=3, label=name)
+
+
 def svg(fig: Any) -> str:
     """A figure as SVG text that can stand inside a page; the figure is closed."""
     buffer = io.StringIO()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from kinelet.corpus.corpus import Corpus
 from kinelet.deploy.loading import load
+from kinelet.deploy.multimodal import is_multimodal, load_multimodal
 from kinelet.encoders.base import Encoder
 from kinelet.errors import BadFileError, KineletError
 from kinelet.evaluate.result import Result
-from kinelet.report import curve, evaluation, html, plots, retrieval
+from kinelet.report import aligned, curve, evaluation, html, pairs, plots, retrieval
 from kinelet.report.html import Section
 
 SEARCHES = "-retrieval"
@@ -21,6 +23,8 @@ CURVES = {"loss": "loss", "effective_rank": "effective rank", "embedding_std": "
 def write_report(run: str | Path, out: str | Path | None = None, *, corpus: Corpus | None = None) -> Path:
     """Write ``report.html`` of a run: configuration, curves, and every result under ``evaluation/``.
 
+    Of a folder in which a benchmark left ``pair_efficiency.json``: its curves; see :mod:`kinelet.report.pairs`.
+
     Args:
         run: Run directory.
         out: Where to write; ``report.html`` in the run if not given.
@@ -28,11 +32,16 @@ def write_report(run: str | Path, out: str | Path | None = None, *, corpus: Corp
 
     Raises:
         BadFileError: if the folder holds no run.
+        BadOptionError: if it holds a comparison of methods that cannot be compared.
     """
     folder = Path(run)
+    if (folder / pairs.FILE).is_file():
+        return pairs.write_pairs(folder, out)
+    target = Path(out) if out is not None else folder / "report.html"
+    if is_multimodal(folder):
+        return _write_aligned(folder, target)
     encoder = load(folder)
     results = load_results(folder)
-    target = Path(out) if out is not None else folder / "report.html"
     signal = f"{', '.join(encoder.spec.channels)} at {encoder.spec.rate_hz:g} Hz"
     lead = f"{encoder.name}, {encoder.dim} dimensions, for {signal}."
     told = [*(s for group in results for s in evaluation.sections(group)), *_paired(folder)]
@@ -41,12 +50,21 @@ def write_report(run: str | Path, out: str | Path | None = None, *, corpus: Corp
     return target
 
 
+def _write_aligned(folder: Path, target: Path) -> Path:
+    model = load_multimodal(folder)
+    went = aligned.training(read_metrics(folder / "metrics.jsonl"))
+    alone = [s for group in load_results(folder) for s in evaluation.sections(group)]
+    parts = [*aligned.results(folder), *alone, *went, _done(aligned.facts(model), folder)]
+    html.write_page(target, f"Run {folder.name}", aligned.lead(model), parts, "kinelet")
+    return target
+
+
 def load_results(folder: Path) -> list[list[Result]]:
     """Results of a run, one list for each evaluation, the run's own result first."""
     groups = []
     for place in sorted((folder / "evaluation").glob("*/")):
         files = sorted(place.glob("*.json"))
-        if files and not place.name.endswith(SEARCHES):
+        if files and not place.name.endswith((SEARCHES, *aligned.OWN)):
             groups.append([Result.load(f) for f in files])
     return groups
 
@@ -113,7 +131,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def _facts(encoder: Encoder, folder: Path) -> Section:
-    facts = {k: v for k, v in encoder.card.items() if not isinstance(v, (list, dict))}
+    return _done({k: v for k, v in encoder.card.items() if not isinstance(v, (list, dict))}.items(), folder)
+
+
+def _done(facts: Iterable[tuple[str, object]], folder: Path) -> Section:
     config = folder / "config.yaml"
-    body = html.table(("fact", "value"), facts.items())
+    body = html.table(("fact", "value"), facts)
     return Section("What was done", body + (html.code(config.read_text()) if config.exists() else ""))
