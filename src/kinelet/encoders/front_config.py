@@ -35,7 +35,7 @@ class FrontConfig(FrozenModel):
     interval_s: float | None = Field(default=None, gt=0, le=3600)
     overlap: Literal["half", "none"] = "half"
     mode: Literal["logmag", "reim"] = "logmag"
-    signed: bool = False
+    signed: bool = True
     nyquist: bool = False
     patch: tuple[Side, Side] | None = None
 
