@@ -20,6 +20,7 @@ from infomae_sets import SETS, PairSet, Target
 from kinelet.evaluate.result import Result, _from_dict
 from kinelet.evaluate.statistics import Estimate
 from kinelet.files import write_text
+from kinelet.report.pairs import check_comparable
 
 Kept = dict[str, Any]
 Found = dict[float, dict[str, Result]]
@@ -69,6 +70,7 @@ def _of_target(
             if not found:
                 continue
             if width != "raw":
+                check_comparable(_runs(found, rows, key, names))
                 points += _points(found, rows, entry, target, names)
             out.append(_table(entry, target, names, width, found, rows, titles, reference))
     return out
@@ -91,6 +93,22 @@ def _pool(rows: Iterable[Kept], key: str, folds: Sequence[int]) -> Found:
     return dict(sorted(found.items()))
 
 
+def _runs(found: Found, rows: Iterable[Kept], key: str, names: str) -> list[dict[str, Any]]:
+    """What every alignment that is in the tables was given, and how wide its vectors were judged."""
+    out = []
+    for k in rows:
+        if k["arm"] in found.get(k["share"], ()) and key in k["results"]:
+            facts = {"share": k["share"], "fold": k["fold"], "seed": k["seed"], "pairs": k["pairs"] + k["kept_out"]}
+            width = _width(k["results"][key]["options"])
+            out.append({**facts, "method": k["title"], "width": width, "target": key, "modalities": names})
+    return out
+
+
+def _width(options: Mapping[str, Any]) -> int:
+    """Columns of each modality that a probe saw."""
+    return min(options["width"], *(group["columns"] for group in options["groups"]))
+
+
 def _points(found: Found, rows: Sequence[Kept], entry: PairSet, target: Target, names: str) -> list[dict[str, Any]]:
     """What ``kinelet report`` draws."""
     out = []
@@ -105,7 +123,7 @@ def _points(found: Found, rows: Sequence[Kept], entry: PairSet, target: Target, 
                     "method": mine[0]["title"],
                     "share": share,
                     "pairs": _pairs(mine),
-                    "width": WIDTH,
+                    "width": _width(result.options),
                     "metric": target.metric,
                     "modalities": names,
                     "estimate": e.value,
@@ -119,8 +137,9 @@ def _points(found: Found, rows: Sequence[Kept], entry: PairSet, target: Target, 
 
 
 def _pairs(rows: Sequence[Kept]) -> int:
-    """Pairs of a share, of one seed, all folds' mean."""
-    return round(float(np.mean([k["pairs"] + k["kept_out"] for k in rows])))
+    """Pairs of a share, of the first seed, all folds' mean."""
+    first = min(k["seed"] for k in rows)
+    return round(float(np.mean([k["pairs"] + k["kept_out"] for k in rows if k["seed"] == first])))
 
 
 def _table(
@@ -135,7 +154,6 @@ def _table(
 ) -> str:
     """One table: a row an arm, a column a share; below it the reference minus each arm."""
     shares = list(found)
-    _require_same_pairs(rows)
     columns = [f"{s:.0%} ({_pairs([k for k in rows if k['share'] == s]):,})" for s in shares]
     arms = [a for a in titles if any(a in by_arm for by_arm in found.values())]
     result = next(iter(next(iter(found.values())).values()))
@@ -157,16 +175,6 @@ def _table(
         }
         parts.append(_grid(f"{titles[reference]} minus", columns, gaps))
     return "\n".join(parts)
-
-
-def _require_same_pairs(rows: Sequence[Kept]) -> None:
-    """Raise if arms of one share, fold and seed were given other pairs."""
-    given: dict[tuple[Any, ...], set[int]] = defaultdict(set)
-    for k in rows:
-        given[k["share"], k["fold"], k["seed"]].add(k["pairs"] + k["kept_out"])
-    odd = [key for key, counts in given.items() if len(counts) > 1]
-    if odd:
-        raise ValueError(f"compared methods had other numbers of pairs at {odd[0]}: {given[odd[0]]}")
 
 
 def _cells(found: Found, arm: str, cell: Callable[[Result], str]) -> list[str]:

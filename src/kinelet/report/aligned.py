@@ -17,7 +17,7 @@ PROBE = "-modality_probe"
 OWN = (PROBE, SEARCH)
 """How folders of results end that only runs of several modalities have."""
 HELD_OUT, CRITIC = "held_out_", "accuracy_"
-APART = ("embedding_std", "effective_rank", "lr", "windows_per_s")
+APART = ("lr", "windows_per_s")
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -55,14 +55,17 @@ def training(records: Records) -> list[Section]:
     names = _names(records)
     terms = [k for k in names if k not in APART and not k.startswith((HELD_OUT, CRITIC, "rank_"))]
     if terms:
-        caption = "Terms of the loss, without their weights: a term may be negative where it stands for information."
+        caption = (
+            "The loss, and its terms without their weights; a term may be negative where it stands for information. "
+            "Last, the spread and the effective rank of the vectors."
+        )
         out.append(Section("How training went", _figure(records, terms, caption)))
     critics = [k for k in names if k.startswith(HELD_OUT + CRITIC)]
     if critics:
         caption = (
-            "Share of joint and of shuffled pairs that each critic tells apart, on pairs that are never trained on; "
-            "0.5 is chance for critics that choose between the two. Critics that are good in training and at chance "
-            "here have learnt their pairs by heart."
+            "What each critic gets right on pairs that are never trained on: joint from shuffled pairs (0.5 is "
+            "chance), or, where the cross term matches windows with each other, the right one of all. Critics that "
+            "are good in training and at chance here have learnt their pairs by heart."
         )
         out.append(Section("Critics on pairs kept out", _figure(records, critics, caption)))
     return out
