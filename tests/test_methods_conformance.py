@@ -34,7 +34,10 @@ SMALL: dict[str, dict[str, Any]] = {
 
 # Encoders on images, whose patches some methods hide.
 IMAGES = [name for name in ("tf_vit", "conv_gru", "swin") if name in list_encoders()]
-TAKES = {"mae": IMAGES}
+TAKES = {
+    "mae": IMAGES,
+    "masked": sorted(set(list_encoders()) - {*IMAGES, "shared_private"}, key="resnet1d_small".__ne__),
+}
 with_every_encoder = pytest.mark.parametrize(
     ("name", "encoder"), [(n, e) for n in NAMES for e in TAKES.get(n, list_encoders())]
 )
@@ -215,9 +218,8 @@ def two_processes(method: Method, batch: Batch) -> list[Tensor]:
 def test_two_processes_with_gathered_rows_equal_one(name: str) -> None:
     torch.manual_seed(0)
     normed = {"widths": (8, 16), "norm": "layer"}
-    encoder = create_encoder(
-        TAKES.get(name, ["resnet1d_small"])[0], channels=6, **(normed if name not in TAKES else {})
-    )
+    first = TAKES.get(name, ["resnet1d_small"])[0]
+    encoder = create_encoder(first, channels=6, **(normed if first == "resnet1d_small" else {}))
     method = build(name, encoder, **ROWWISE.get(name, {}))
     method(make_batch(shards=2))
     both = copy.deepcopy(method)

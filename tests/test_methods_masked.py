@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kinelet.encoders.base import Encoder
+from kinelet.encoders.registry import create_encoder
 from kinelet.errors import BadOptionError
 from kinelet.methods.masked import Masked, MaskedConfig
 from kinelet.signal.spec import imu_spec
@@ -148,3 +149,8 @@ def test_an_encoder_without_features_is_refused_with_the_remedy() -> None:
 def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(BadOptionError, match=next(iter(options))):
         masked(**options)
+
+
+def test_encoders_with_layers_after_their_maps_are_sent_to_mae() -> None:
+    with pytest.raises(BadOptionError, match="Use method mae"):
+        Masked(create_encoder("tf_vit"), MaskedConfig())

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinelet.encoders.base import DenseEncoder, Encoder, TokenEncoder
+from kinelet.encoders.image import ImageEncoder
+from kinelet.encoders.shared_private import SharedPrivate
 from kinelet.errors import BadOptionError
 from kinelet.functional.draws import uniform
 from kinelet.functional.losses import masked_mse
@@ -52,6 +54,12 @@ class Masked(Method):
     encoder: DenseEncoder
 
     def __init__(self, encoder: Encoder, config: MaskedConfig) -> None:
+        if isinstance(encoder, ImageEncoder | SharedPrivate):
+            raise BadOptionError(
+                f"encoder {encoder.name!r} has layers after its maps over time, which would learn nothing",
+                where="method masked",
+                remedy="Use method mae, which hides patches of its image, or an encoder such as resnet1d_small",
+            )
         if not isinstance(encoder, DenseEncoder):
             raise BadOptionError(
                 f"encoder {encoder.name or type(encoder).__name__!r} has no features over time to rebuild from",

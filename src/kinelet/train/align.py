@@ -19,7 +19,7 @@ from kinelet.corpus.loader import iterate_batches
 from kinelet.corpus.moment_sampler import MomentSampler
 from kinelet.corpus.moments import Moments, moments
 from kinelet.corpus.samplers import Draw
-from kinelet.corpus.views import View
+from kinelet.corpus.views import modality
 from kinelet.deploy.multimodal import Multimodal, load_multimodal, require_names, save_multimodal
 from kinelet.errors import BadOptionError
 from kinelet.methods.base import Method
@@ -109,7 +109,7 @@ def training_pairs(corpus: Corpus, config: AlignConfig) -> Moments:
     unknown = sorted(set(told.hold_out) - set(corpus.subjects))
     if unknown:
         raise BadOptionError(f"hold_out names {', '.join(unknown)}, who are not in the corpus", where=str(corpus.path))
-    views = None if config.modalities is None else {n: View.parse(text) for n, text in config.modalities.items()}
+    views = None if config.modalities is None else {n: modality(corpus, text) for n, text in config.modalities.items()}
     found = moments(
         corpus,
         views,
