@@ -219,6 +219,17 @@ def test_the_standardised_distance_knows_no_scale() -> None:
     assert found[0] == pytest.approx(naive, rel=1e-3) and found[1] == pytest.approx(naive, rel=0.02)
 
 
+@pytest.mark.parametrize("option", ["delta", "lam", "eta"])
+def test_shared_parts_can_be_left_to_the_shared_terms(option: str) -> None:
+    """Then no other term reaches their heads, and all of them reach the others'."""
+    found = []
+    for apart in (False, True):
+        method = make(**{**ONLY, option: 1.0, "shared_apart": apart})
+        grads = gradient(method(make_batch())["loss"], method, "encoder.acc.head_")
+        found.append({part for part in "uv" if any(f"head_{part}" in k and bool(g.any()) for k, g in grads.items())})
+    assert found == [{"u", "v"}, {"v"}]
+
+
 def test_noise_is_added_in_training_only() -> None:
     method = make(delta=0.0, augmentations="none", lam=0.0)
     batches = [make_batch(seed=0), {**make_batch(seed=0), "generators": generators(5)}]

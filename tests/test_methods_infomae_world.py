@@ -18,11 +18,11 @@ from infomae_world import (
     draws,
     fresh_information,
     make,
+    mean_rank,
     mlp_accuracy,
     noisy,
     parts_of,
     pretrain,
-    recall,
     train,
 )
 from kinelet.datasets.shared_private import mutual_information
@@ -69,7 +69,7 @@ def test_the_whole_loss_as_printed_forgets_it() -> None:
 
 
 def retrieval(seed: int, stage_1: int, stage_2: int) -> tuple[float, float, float]:
-    """Recall among the ten nearest of encoders side by side and of shared parts, and a probe of all parts.
+    """Mean rank of partners by encoders side by side and by shared parts, and a probe of all parts.
 
     The three stages: each modality on windows of its own, both on few pairs, then a probe.
     """
@@ -82,7 +82,7 @@ def retrieval(seed: int, stage_1: int, stage_2: int) -> tuple[float, float, floa
     train(method, pairs, stage_2, lr=3e-3, sequences=16, seed=seed)
     z, z2 = parts_of(method, pairs), parts_of(method, held_out)
     probe = mlp_accuracy(wide(z), pairs.shared, wide(z2), held_out.shared, steps=100)
-    return recall(*before), recall(*(z2[n]["u"] for n in WORLD.names)), probe
+    return mean_rank(*before), mean_rank(*(z2[n]["u"] for n in WORLD.names)), probe
 
 
 def wide(parts: dict[str, dict[str, Tensor]]) -> Tensor:
@@ -92,7 +92,7 @@ def wide(parts: dict[str, dict[str, Tensor]]) -> Tensor:
 def test_aligned_encoders_find_each_others_windows() -> None:
     """Check 30, with one seed and few steps."""
     before, after, probe = retrieval(0, 20, 50)
-    assert after > before + 0.05 and probe > 0.4
+    assert after < 0.45 < 0.48 < before and probe > 0.4
 
 
 @pytest.mark.slow
@@ -100,4 +100,27 @@ def test_aligned_encoders_find_each_others_windows() -> None:
 def test_aligned_encoders_beat_encoders_side_by_side(seed: int) -> None:
     """Check 30."""
     before, after, _ = retrieval(seed, 100, 120)
-    assert after > before
+    assert after < before - 0.1
+
+
+#: Shared parts are left to the shared terms, and cannot be near each other by being nearly constant: as published,
+#: with shared parts in the contrast, they keep much that is private.
+SPLIT: dict[str, Any] = {**STRONG, "shared_apart": True, "distance": "standardised", "epsilon": 0.3, "beta": 0.2}
+
+
+def told(seed: int, steps: int, runs: int = 1024, **options: Any) -> dict[str, float]:
+    """Accuracy of four classes by part and source, mean over modalities, and the spread of V."""
+    here, held_out = draws(runs=runs, seed=seed)
+    method = make(seed=seed, **{**SPLIT, **options})
+    log = train(method, here, steps, lr=1e-3, sequences=16, seed=seed)
+    z, z2 = parts_of(method, here), parts_of(method, held_out)
+    found = {"spread": min(log[-1][f"spread_v_{n}"] for n in WORLD.names)}
+    for part in "uv":
+        for source in ("shared", "private"):
+            each = []
+            for n in WORLD.names:
+                y, y2 = ((d.shared if source == "shared" else d.private[n]) for d in (here, held_out))
+                x, x2 = noisy(z[n][part], NOISE), noisy(z2[n][part], NOISE, 1)
+                each.append(mlp_accuracy(x, y, x2, y2, steps=150))
+            found[f"{part} {source}"] = sum(each) / len(each)
+    return found

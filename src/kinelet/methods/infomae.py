@@ -155,6 +155,7 @@ class InfoMAE(MultimodalMethod):
             images=self.config.critic_input == "windows" and bool(self.critics.ratios),
             noise=self.config.noise if noisy else 0.0,
             frozen=self.config.freeze_encoder,
+            apart=self.config.shared_apart,
         )
         codes = {name: self._codes(batch, name, seeds, need) for name in self.order}
         logits, projected = self.critics(codes, sequence, seeds)

@@ -58,6 +58,7 @@ class Passes:
         images: Critics look at images.
         noise: Standard deviation of what is added to both parts.
         frozen: No gradient flows through the encoder.
+        apart: No gradient of views and rebuilt patches flows through shared parts.
     """
 
     window: bool
@@ -66,6 +67,7 @@ class Passes:
     images: bool
     noise: float
     frozen: bool
+    apart: bool = False
 
 
 class Chance:
@@ -127,7 +129,7 @@ class Coder:
         clean_parts = [self._parts(code) for code in codes]
         parts = [self._noisy(pair, chance, at) for pair in clean_parts]
         features = at.put(full(codes[0].detach()))
-        h = [at.put(torch.cat(part, dim=1)) for part in parts[-2:]] if self.need.views == 2 else []
+        h = [at.put(self._both(pair)) for pair in parts[-2:]] if self.need.views == 2 else []
         return Codes(
             present=present,
             u=at.put(parts[0][0]),
@@ -156,6 +158,9 @@ class Coder:
         u, v = self.model.split(code)
         return full(u), full(v)
 
+    def _both(self, parts: tuple[Tensor, Tensor]) -> Tensor:
+        return torch.cat([parts[0].detach() if self.need.apart else parts[0], parts[1]], dim=1)
+
     def _noisy(self, parts: tuple[Tensor, Tensor], chance: Chance, at: _Places) -> tuple[Tensor, Tensor]:
         """Both parts of codes, with noise on them."""
         if not self.need.noise:
@@ -170,7 +175,7 @@ class Coder:
         grid = base.grid(image)
         hidden = hidden_patches(base, grid, self.masking, len(at.present), chance.generators)[at.rows]
         parts = self._noisy(self._parts(self._encode(image, ~hidden)), chance, at)
-        rebuilt = self.decoder(self.adapter(torch.cat(parts, dim=1)), grid, hidden)
+        rebuilt = self.decoder(self.adapter(self._both(parts)), grid, hidden)
         standardise = self.masking.target == "patch"
         return patch_errors(rebuilt, grid.patches(image), hidden, grid.cell_mask(), standardise=standardise)
 

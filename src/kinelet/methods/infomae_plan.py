@@ -86,6 +86,8 @@ class InfoMAEConfig(MethodConfig):
             ``smile``.
         own: How it is estimated what a shared part knows of its own modality: by a ``logistic`` critic, or from
             above as what a Gaussian channel with this ``noise`` can carry.
+        shared_apart: Contrast, locality and reconstruction train private parts and encoders, but nothing flows into
+            shared parts through them. As published, they do, and keep private things in shared parts.
         distance: Between shared parts: ``l2``, mean squared difference; ``cosine``; or ``standardised``: ``l2`` of
             coordinates freed of the batch's mean and spread, which cannot be had by all being alike.
         noise: Standard deviation of what is added to both parts in training.
@@ -120,6 +122,7 @@ class InfoMAEConfig(MethodConfig):
     shared_sign: Literal["corrected", "printed"] = "corrected"
     cross: Literal["infonce", "logistic", "smile"] = "infonce"
     own: Literal["logistic", "noise"] = "logistic"
+    shared_apart: bool = False
     distance: Literal["l2", "cosine", "standardised"] = "l2"
     noise: float = Field(default=0.1, ge=0, le=10)
     logit_bound: float = Field(default=10.0, gt=0, le=100)

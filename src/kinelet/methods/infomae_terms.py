@@ -103,7 +103,13 @@ def terms_of(
         )
     if "temporal" in wanted:
         found["temporal"] = _sum(
-            temporal_hinge(torch.cat([c.u, c.v], dim=1), joined.sequence, config.margin, valid=c.present) for c in codes
+            temporal_hinge(
+                torch.cat([c.u.detach() if config.shared_apart else c.u, c.v], dim=1),
+                joined.sequence,
+                config.margin,
+                valid=c.present,
+            )
+            for c in codes
         )
     return found
 
