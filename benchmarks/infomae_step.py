@@ -211,8 +211,9 @@ def arguments(given: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5, help="rounds in which every contender has a turn")
-    parser.add_argument("--steps", type=int, default=2, help="steps in a turn")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds in which every contender has a turn")
+    # The first step of a turn asks the system for the memory that the others use again.
+    parser.add_argument("--steps", type=int, default=4, help="steps in a turn")
     parser.add_argument("--warm-up", type=int, default=2, help="steps before the first that counts")
     parser.add_argument("--json", type=Path, help="write all figures here")
     parser.add_argument("--profile", metavar="NAME", choices=list(CONTENDERS), help="show where a step's time goes")
