@@ -9,7 +9,13 @@ import typer
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Run directory of kinelet pretrain, evaluated or not.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Run directory of kinelet pretrain or align, evaluated or not; or a folder in which "
+            "pair_efficiency.json says how many pairs were enough."
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="Where to write; default report.html in the run directory.")] = None,
     corpus: Annotated[
         Path | None, typer.Option(help="Corpus on which the run's distance is shown, if it has one.")

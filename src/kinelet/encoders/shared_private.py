@@ -106,8 +106,8 @@ class SharedPrivate(DenseEncoder):
         return self._normed(head(code))
 
     def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """All parts of one pass: ``backbone``, ``u``, ``v`` and ``uv``."""
-        code = self.base(x)
+        """All parts of one pass: ``backbone``, ``u``, ``v`` and ``uv``; of no window they are empty."""
+        code = self.base(x) if len(x) else x.new_zeros(0, self.base.dim)
         u, v = self.split(code)
         return {BACKBONE: code, "u": u, "v": v, "uv": torch.cat([u, v], dim=1)}
 

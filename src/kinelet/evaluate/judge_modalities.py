@@ -109,6 +109,7 @@ def judge_modalities(
         BadOptionError: if corpus, run and options do not fit together.
     """
     model = load_multimodal(run)
+    _tuning(config, 1.0, False)  # a mistake in its options is told before anything is judged
     all_moments = cut(corpus, model, config)
     task, keep = task_of(all_moments, target="classes" if all_moments.classes else "values", name=corpus.path.name)
     splits = choose_splits(model, task, config)
@@ -174,9 +175,7 @@ class _Judge:
         return carry_over(shared, self.task, self.splits, probe, self.name)
 
     def _trained(self, row: Row) -> Judged:
-        told = {"seed": self.config.seed, **self.config.fine_tuning}
-        told |= {"share": row.labels, "scratch": row.learner == "scratch"}
-        protocol = validate(MultimodalFineTune, told, where="fine_tuning")
+        protocol = _tuning(self.config, row.labels, row.learner == "scratch")
         encoder = MomentEncoder(self.model)
         windows: FloatArray = self._once("windows", lambda: pack(self.moments, self.model.names))
         result = self._pooled(protocol, self.task.with_x(windows), encoder, row)
@@ -207,6 +206,11 @@ class _Judge:
         who = {"probe": self.name, "random": "random", "fine_tune": f"{self.name}, fine-tuned", "scratch": "scratch"}
         share = "" if row.labels == 1 else f", {row.labels:.0%} of labels"
         return f"{who[row.learner]}: {' + '.join(row.modalities)}, {row.part}{share}"
+
+
+def _tuning(config: ModalitiesConfig, share: float, scratch: bool) -> MultimodalFineTune:
+    told = {"seed": config.seed, **config.fine_tuning, "share": share, "scratch": scratch}
+    return validate(MultimodalFineTune, told, where="fine_tuning")
 
 
 def cut(corpus: Corpus, model: Multimodal, config: ModalitiesConfig) -> Moments:
