@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import infomae_tables as bench  # noqa: E402
 from infomae_bench import WIDTH  # noqa: E402
-from infomae_sets import ACTIVITY, PairSet  # noqa: E402
+from infomae_sets import ACTIVITY, SETS  # noqa: E402
 
-ENTRY = PairSet("toy", "Toy", {"acc": "acc", "gyr": "gyr"}, 5.0, ACTIVITY)
+ENTRY = replace(SETS[0], name="toy", title="Toy", views={"acc": "acc", "gyr": "gyr"}, targets=ACTIVITY)
 TITLES = {"none": "no alignment", "infomae": "InfoMAE"}
 
 
