@@ -219,7 +219,7 @@ def test_the_standardised_distance_knows_no_scale() -> None:
     assert found[0] == pytest.approx(naive, rel=1e-3) and found[1] == pytest.approx(naive, rel=0.02)
 
 
-@pytest.mark.parametrize("option", ["delta", "lam", "eta"])
+@pytest.mark.parametrize("option", ["delta", "lam", "eta", "epsilon"])
 def test_shared_parts_can_be_left_to_the_shared_terms(option: str) -> None:
     """Then no other term reaches their heads, and all of them reach the others'."""
     found = []

@@ -86,8 +86,9 @@ class InfoMAEConfig(MethodConfig):
             ``smile``.
         own: How it is estimated what a shared part knows of its own modality: by a ``logistic`` critic, or from
             above as what a Gaussian channel with this ``noise`` can carry.
-        shared_apart: Contrast, locality and reconstruction train private parts and encoders, but nothing flows into
-            shared parts through them. As published, they do, and keep private things in shared parts.
+        shared_apart: Nothing flows into shared parts but from ``distance`` and ``shared``: contrast, locality,
+            reconstruction and what both parts know of each other train private parts and encoders. As published, all
+            train shared parts too, which then keep much that is private.
         distance: Between shared parts: ``l2``, mean squared difference; ``cosine``; or ``standardised``: ``l2`` of
             coordinates freed of the batch's mean and spread, which cannot be had by all being alike.
         noise: Standard deviation of what is added to both parts in training.

@@ -121,7 +121,7 @@ class Critics(nn.Module):
         features: Mapping[str, int],
     ) -> None:
         super().__init__()
-        self.ratios, self.smile = tuple(ratios), config.cross == "smile"
+        self.ratios, self.smile, self.apart = tuple(ratios), config.cross == "smile", config.shared_apart
         told = config.critic
         self.nets = nn.ModuleDict()
         for ratio in ratios:
@@ -162,7 +162,8 @@ class Critics(nn.Module):
                 assert isinstance(net, Critic)
                 chance = Chance(seeds, ratio.key, sequence.device)
                 wanted = self.smile and ratio.term == "cross"
-                logits[ratio.key] = _logits(net, _arguments(ratio, looked), sequence, chance, valid, wanted)
+                inputs = _arguments(ratio, looked, self.apart and ratio.term == "overlap")
+                logits[ratio.key] = _logits(net, inputs, sequence, chance, valid, wanted)
         return logits, projected
 
 
@@ -190,9 +191,12 @@ def _standardised(z: Tensor, valid: Tensor) -> Tensor:
     return torch.where(valid[:, None], (z - rows.mean(dim=0)) / (spread + 1e-3 * spread.mean() + 1e-6), 0.0)
 
 
-def _arguments(ratio: Ratio, codes: Mapping[str, Codes]) -> list[Tensor]:
+def _arguments(ratio: Ratio, codes: Mapping[str, Codes], still: bool) -> list[Tensor]:
+    """What a critic compares; ``still``: nothing flows into shared parts."""
     fields = {"x": "seen", "u": "u", "v": "v"}
-    return [getattr(codes[name], fields[kind]) for kind, name in ratio.arguments]
+    found = [getattr(codes[name], fields[kind]) for kind, name in ratio.arguments]
+    kinds = [kind for kind, _ in ratio.arguments]
+    return [z.detach() if still and kind == "u" else z for kind, z in zip(kinds, found, strict=True)]
 
 
 def _project(net: nn.Module, ratio: Ratio, codes: Mapping[str, Codes], valid: Tensor) -> Projected:
