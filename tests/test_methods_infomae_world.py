@@ -92,7 +92,7 @@ def wide(parts: dict[str, dict[str, Tensor]]) -> Tensor:
 def test_aligned_encoders_find_each_others_windows() -> None:
     """Check 30, with one seed and few steps."""
     before, after, probe = retrieval(0, 20, 50)
-    assert after < 0.45 < 0.48 < before and probe > 0.4
+    assert after < before - 0.05 and probe > 0.4
 
 
 @pytest.mark.slow
