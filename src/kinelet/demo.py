@@ -69,7 +69,7 @@ RECIPE: dict[str, Any] = {
         },
         "train": {"steps": 60, "log_every": 20},
     },
-    "train": {"steps": 120, "batch_size": 128, "lr": 2e-3, "weight_decay": 1e-4, "warmup": 15, "clip": None},
+    "train": {"steps": 105, "batch_size": 128, "lr": 2e-3, "weight_decay": 1e-4, "warmup": 15, "clip": None},
 }
 FOLDS = 5
 JUDGED_S = 5.0
