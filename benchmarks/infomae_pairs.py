@@ -36,6 +36,7 @@ from kinelet.files import write_text
 SHARES = (0.05, 1.0, 0.25, 0.01, 0.5, 0.15)
 REFERENCE = "infomae"
 #: Across sensors these compare windows as they are, as InfoMAE does; with augmented ones CMC stays at chance.
+FRESH = ("method_options.encoder_rate=1",)
 PLAIN = ("method_options.augmentations=none",)
 ARMS = (
     Arm("none", "none", "no alignment"),
@@ -46,7 +47,7 @@ ARMS = (
     Arm("cmc", "cmc", "CMC", PLAIN),
     Arm("gmc", "gmc", "GMC", PLAIN),
     Arm("focal", "focal", "FOCAL"),
-    Arm("joint", "infomae", "InfoMAE from scratch on the pairs", unimodal=False),
+    Arm("joint", "infomae", "InfoMAE from scratch on the pairs", FRESH, unimodal=False),
     Arm("joint_mae", "joint_mae", "multimodal MAE from scratch on the pairs", unimodal=False),
 )
 
@@ -64,7 +65,7 @@ ABLATIONS = (
     _without("no_contrast", "without instance contrast", "lam=0"),
     _without("no_temporal", "without temporal locality", "eta=0"),
     _without("printed", "sign as printed", "shared_sign=printed"),
-    _without("three_variable", "three-variable form", "form=three_variable"),
+    _without("three_variable", "three-variable form, logistic", "form=three_variable", "cross=logistic"),
     _without("frozen", "encoders frozen", "freeze_encoder=true"),
     Arm("backbone", "infomae", "InfoMAE, the codes below U and V", features=("backbone",)),
 )
