@@ -67,6 +67,7 @@ ABLATIONS = (
     _without("printed", "sign as printed", "shared_sign=printed"),
     _without("three_variable", "three-variable form, logistic", "form=three_variable", "cross=logistic"),
     _without("frozen", "encoders frozen", "freeze_encoder=true"),
+    _without("apart", "shared parts left to the shared terms", "shared_apart=true", "distance=standardised"),
     Arm("backbone", "infomae", "InfoMAE, the codes below U and V", features=("backbone",)),
 )
 BY_NAME = {arm.name: arm for arm in (*ARMS, *ABLATIONS)}
