@@ -35,6 +35,7 @@ def align(
 ) -> None:
     """Align encoders of several modalities on the few moments when they were recorded at once."""
     from kinelet.cli import output
+    from kinelet.cli.options import parse_named
     from kinelet.corpus.corpus import Corpus
     from kinelet.errors import BadOptionError
     from kinelet.progress import progress_bar
@@ -47,7 +48,7 @@ def align(
         raise BadOptionError("no pairs given", remedy="Add --pairs CORPUS; kinelet corpus pairs tells how many it has")
     resolved = align_recipe(config, overrides or (), method=method)
     held = tuple(dict.fromkeys([*resolved.pairs.hold_out, *(hold_out or [])]))
-    views = resolved.modalities if not modality else dict(_named(item, "--modality") for item in modality)
+    views = resolved.modalities if not modality else dict(parse_named("--modality", item) for item in modality)
     told = resolved.pairs.model_copy(update={"hold_out": held})
     resolved = resolved.model_copy(update={"pairs": told, "modalities": views})
     corpus = Corpus.open(pairs)
@@ -67,19 +68,11 @@ def align(
     print(f"{card['pairs_kept_out']:,} more pairs were kept out to watch it on")
 
 
-def _named(item: str, option: str) -> tuple[str, str]:
-    from kinelet.errors import BadOptionError
-
-    name, equals, value = item.partition("=")
-    if not (name and equals and value):
-        raise BadOptionError(f"{option} {item!r} is not of the form NAME=…", remedy=f"For example {option} acc=…")
-    return name, value
-
-
 def _sources(items: list[str], views: dict[str, str] | None, corpus: object) -> dict[str, str]:
     """What each modality comes from."""
     from typing import cast
 
+    from kinelet.cli.options import parse_named
     from kinelet.corpus.corpus import Corpus
     from kinelet.corpus.views import views_of
 
@@ -87,7 +80,7 @@ def _sources(items: list[str], views: dict[str, str] | None, corpus: object) -> 
     found: dict[str, str] = {}
     for item in items:
         if "=" in item:
-            name, value = _named(item, "--unimodal")
+            name, value = parse_named("--unimodal", item, "RUN")
             found[name] = value
         else:
             found |= dict.fromkeys((name for name in names if name not in found), item)

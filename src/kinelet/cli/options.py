@@ -1,4 +1,4 @@
-"""``key=value`` arguments."""
+"""``key=value`` and ``NAME=VALUE`` arguments."""
 
 from __future__ import annotations
 
@@ -18,3 +18,22 @@ def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
     # Read as YAML, person 007 would be the number 7.
     named = [p.partition("=")[2] for p in pairs or () if p.startswith("subject=")]
     return {**found, "subject": named[-1]} if named else found
+
+
+def parse_named(option: str, item: str, value: str = "VIEW") -> tuple[str, str]:
+    """Split what an option was given, ``NAME=VALUE``, into both.
+
+    Args:
+        option: The option, for the message.
+        item: What it was given.
+        value: What the value is, for the message.
+
+    Raises:
+        BadOptionError: if it is not of that form.
+    """
+    from kinelet.errors import BadOptionError
+
+    name, equals, told = (part.strip() for part in item.partition("="))
+    if not (name and equals and told):
+        raise BadOptionError(f"{option} {item!r} is not of the form NAME={value}", remedy=f"For example {option} acc=…")
+    return name, told

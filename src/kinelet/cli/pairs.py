@@ -25,11 +25,12 @@ def pairs(
 ) -> None:
     """How many moments two or more sensors were recorded in at once, of whom, and how that is known."""
     from kinelet.cli import output
+    from kinelet.cli.options import parse_named
     from kinelet.corpus.corpus import Corpus
     from kinelet.corpus.moments import moments
 
     corpus = Corpus.open(path)
-    views = dict(_named(item) for item in modality) if modality else None
+    views = dict(parse_named("--modality", item) for item in modality) if modality else None
     found = moments(
         corpus,
         views,
@@ -44,14 +45,3 @@ def pairs(
         output.as_json(report.as_dict())
     else:
         output.table(f"{path}: moments of {window:g} s", ("what", "value"), report.rows())
-
-
-def _named(item: str) -> tuple[str, str]:
-    from kinelet.errors import BadOptionError
-
-    name, equals, view = (part.strip() for part in item.partition("="))
-    if not (name and equals and view):
-        raise BadOptionError(
-            f"--modality {item!r} is not of the form NAME=VIEW", remedy="For example --modality acc=acc@wrist"
-        )
-    return name, view
