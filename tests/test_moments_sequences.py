@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinelet.corpus.loader import iterate_batches, load_batch
-from kinelet.corpus.moment_sampler import MomentSampler
+from kinelet.corpus.moment_sampler import MomentSampler, deal, near
 from kinelet.corpus.moment_tiles import tiles
 from kinelet.corpus.moments import Moments, moments
 from kinelet.errors import BadOptionError
@@ -132,6 +132,68 @@ def test_sequences_longer_than_any_run_are_refused(torn: Moments) -> None:
 def test_empty_batches_are_refused(torn: Moments, sequences: int, length: int) -> None:
     with pytest.raises(BadOptionError):
         MomentSampler(torn, sequences, length)
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Moments:
+    """960 moments of one person without a gap: 240 sequences of 4."""
+    pulse = bvp(8.0, (0.0, 960.0), subject="P")
+    made = acc(8.0, (0.0, 960.0), subject="P", name="r", streams={"bvp": pulse})
+    return moments(corpus_of(tmp_path_factory.mktemp("long"), made), None, 1.0)
+
+
+def neighbours(made: Moments, index: np.ndarray, length: int) -> int:
+    """Pairs of sequences of a batch that follow each other, counted one by one."""
+    starts = [(made.clock[i], made.time_s[i]) for i in index[::length]]
+    step = length * made.layout.rules.hop_s
+    return sum(a[0] == b[0] and 0 < b[1] - a[1] < step * 1.5 for a in starts for b in starts)
+
+
+def test_sequences_of_a_batch_do_not_follow_each_other(long: Moments) -> None:
+    """Random batches of 16 of 240 sequences hold one such pair each on average; ours hold none."""
+    sampler = MomentSampler(long, 16, 4)
+    assert len(sampler.first) == 240
+    rng = np.random.default_rng(0)
+    by_chance = [rng.choice(sampler.first, 16, replace=False) for _ in range(45)]
+    chance = sum(neighbours(long, np.repeat(f, 4), 4) for f in by_chance)
+    ours = sum(neighbours(long, sampler.indices(step), 4) for step in range(45))
+    assert (ours, chance > 20) == (0, True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 40), st.integers(0, 2**32 - 1), st.integers(0, 5))
+def test_a_deal_gives_each_place_once_and_none_near_another(n: int, sequences: int, seed: int, epoch: int) -> None:
+    sequences = min(sequences, n)
+    dealt = deal(n, sequences, (seed, epoch))
+    batches = n // sequences
+    assert dealt.shape == (batches, sequences)
+    assert len(np.unique(dealt)) == batches * sequences
+    ordered = np.sort(dealt, axis=1)
+    around = np.diff(np.concatenate([ordered, ordered[:, :1] + n], axis=1), axis=1)
+    assert around.min() >= batches // 2 + 1
+
+
+def test_what_an_epoch_leaves_over_is_drawn_in_another() -> None:
+    drawn = [set(deal(23, 5, (0, epoch)).ravel().tolist()) for epoch in range(20)]
+    assert (len(drawn[0]), set().union(*drawn)) == (20, set(range(23)))
+
+
+def test_batches_are_not_the_same_ones_every_epoch() -> None:
+    met = {frozenset(batch) for epoch in range(5) for batch in deal(240, 16, (0, epoch)).tolist()}
+    assert len(met) == 75
+
+
+def test_rows_of_a_batch_are_not_in_the_order_of_time() -> None:
+    dealt = deal(240, 16, (0, 0))
+    assert not (np.diff(dealt, axis=1) > 0).all(axis=1).any()
+
+
+def test_neighbours_are_counted_where_one_batch_is_all_there_is(long: Moments) -> None:
+    assert (MomentSampler(long, 240, 4).neighbours, MomentSampler(long, 120, 4).neighbours) == (240, 0)
+
+
+def test_neighbours_are_those_with_less_than_a_sequence_between(long: Moments) -> None:
+    assert near(long, np.array([0, 4, 12, 19, 400]), 4) == 4
 
 
 def members(made: Moments) -> set[int]:

@@ -33,6 +33,11 @@ def tiles(moments: Moments, length: int) -> Ints:
     return np.asarray(np.repeat(first, count) + within * length)
 
 
+def in_time(moments: Moments, first: Ints) -> Ints:
+    """Numbers of moments ``(n,)`` in the order of their clocks, and of their time on each."""
+    return first[np.lexsort((moments.time_s[first], moments.clock[first]))]
+
+
 def share(moments: Moments, fraction: float, seed: int = 0, length: int = 1) -> Moments:
     """A random share of the sequences of ``length`` consecutive moments, at least one of them.
 
