@@ -244,6 +244,24 @@ def test_published_conv_gru_has_the_published_width() -> None:
     assert widths == [512, 512, 512, 128]
 
 
+def test_published_conv_gru_has_the_published_norm_and_others_depend_on_no_batch() -> None:
+    kinds = [
+        any(isinstance(m, torch.nn.BatchNorm2d) for m in made("conv_gru", TRIPLE, published_shape=shape).modules())
+        for shape in ("realworld_har", None)
+    ]
+    assert kinds == [True, False]
+
+
+def test_codes_of_clean_windows_are_those_of_training_after_masked_training() -> None:
+    encoder, x = made("conv_gru").train(), windows(batch=6)
+    image = encoder.image(x)
+    before = encoder(x)
+    for seed in range(5):
+        g = torch.Generator().manual_seed(seed)
+        encoder.encode(image, torch.rand(6, encoder.grid(image).n, generator=g) < 0.25)
+    assert torch.equal(before, encoder(x)) and torch.equal(before, encoder.eval()(x))
+
+
 def test_conv_gru_features_are_states_of_intervals_whose_mean_is_the_code() -> None:
     encoder = made("conv_gru").eval()
     assert isinstance(encoder, ConvGRU)

@@ -24,7 +24,10 @@ from kinelet.evaluate.task import FloatArray, Task
 WIDTH = 6
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "one": ("tf_vit", {"width": 16, "depth": 1, "heads": 2, "code": 12}),
-    "two": ("conv_gru", {"width": 8, "merged": 8, "hidden": 8, "convolutions": 1, "layers": 1, "dropout": 0.3}),
+    "two": (
+        "conv_gru",
+        {"width": 8, "merged": 8, "hidden": 8, "convolutions": 1, "layers": 1, "dropout": 0.3, "norm": "batch"},
+    ),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch.nn import functional
 
 from kinelet.config import FrozenModel
 
+Norm = Literal["layer", "batch"]
 STEPS = 40
 """Steps along the spectrum that are enough unless told otherwise."""
 
@@ -25,6 +28,9 @@ class ConvGRUOptions(FrozenModel):
         hidden: Units of each direction of the recurrent network; the code is twice as wide.
         layers: Of the recurrent network.
         dropout: Share of channels dropped after each residual convolution in training.
+        norm: After each convolution. ``layer``: over the channels of each cell, the same in training and after it,
+            whatever is hidden elsewhere. ``batch``: as published; what it learns of images with hidden patches does
+            not fit whole ones.
     """
 
     width: int = Field(default=32, ge=1, le=1024)
@@ -34,14 +40,27 @@ class ConvGRUOptions(FrozenModel):
     hidden: int = Field(default=64, ge=1, le=4096)
     layers: int = Field(default=2, ge=1, le=8)
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    norm: Norm = "layer"
+
+
+class CellNorm(nn.LayerNorm):
+    """Layer norm over the channels of each cell: no cell knows of another, hidden or not."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(batch, width, interval, bin)`` to the same shape."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def _norm(name: Norm, width: int) -> nn.Module:
+    return CellNorm(width) if name == "layer" else nn.BatchNorm2d(width)
 
 
 class SpectrumBlock(nn.Module):
-    """Convolution over the bins of each interval, batch norm, GELU, whole channels dropped; with a residual."""
+    """Convolution over the bins of each interval, norm, GELU, whole channels dropped; with a residual."""
 
-    def __init__(self, width: int, p: float) -> None:
+    def __init__(self, width: int, p: float, norm: Norm = "layer") -> None:
         super().__init__()
-        self.conv, self.norm, self.p = nn.Conv2d(width, width, (1, 3), padding=(0, 1)), nn.BatchNorm2d(width), p
+        self.conv, self.norm, self.p = nn.Conv2d(width, width, (1, 3), padding=(0, 1)), _norm(norm, width), p
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(batch, width, interval, bin)`` to the same shape."""
@@ -68,8 +87,10 @@ class ConvGRUTrunk(nn.Module):
         self.short = max(0, (self.steps - 1) * stride + kernel - bins)
         self.hidden = nn.Parameter(torch.zeros(planes))
         self.first = nn.Conv2d(planes, width, (1, kernel), (1, stride))
-        self.norm = nn.BatchNorm2d(width)
-        self.blocks = nn.ModuleList(SpectrumBlock(width, options.dropout) for _ in range(options.convolutions))
+        self.norm = _norm(options.norm, width)
+        self.blocks = nn.ModuleList(
+            SpectrumBlock(width, options.dropout, options.norm) for _ in range(options.convolutions)
+        )
         self.merge = nn.Linear(width * self.steps, options.merged)
         sizes = (options.merged, options.hidden, options.layers)
         self.gru = nn.GRU(*sizes, batch_first=True, bidirectional=True)

@@ -70,7 +70,7 @@ _HAR = {"width": 32, "depths": (2, 2, 2), "window": (3, 3), "code": 128, **_FLAT
 
 def _recurrent(hidden: int, merged: int = 128, convolutions: int = 4, stride: int = 1) -> dict[str, Any]:
     sizes = {"hidden": hidden, "merged": merged, "convolutions": convolutions, "stride": stride}
-    return {**sizes, "width": merged, "dropout": 0.2}
+    return {**sizes, "width": merged, "dropout": 0.2, "norm": "batch"}
 
 
 PUBLISHED: dict[str, PublishedShape] = {
