@@ -146,6 +146,14 @@ def test_page_of_an_aligned_run(found: dict[str, Any], run: Path, corpus: Corpus
     assert page.count("fine-tuned") >= 3
 
 
+def test_networks_are_trained_on_moments_of_another_length(run: Path, corpus: Corpus) -> None:
+    told = ("window_s=4", "parts=u", "fine_tune=true", "scratch=true", "random=false", "cross_modal=false")
+    quick = ("fine_tuning.epochs=1", "fine_tuning.epoch_steps=1")
+    rows = judged(run, corpus, "--track", "shared", "--json", *told, *quick).document["rows"]
+    assert [r["learner"] for r in rows] == ["probe", "probe", "probe", "fine_tune", "scratch"]
+    assert len({len(r["result"]["truth"]) for r in rows}) == 1
+
+
 def test_values_are_told_by_error_and_correlation(run: Path, corpus: Corpus) -> None:
     answer = judged(run, corpus, "--track", "heart_rate", "parts=uv", "width=4")
     text = plain(answer.out)

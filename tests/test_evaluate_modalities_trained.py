@@ -57,6 +57,10 @@ def task(cut: Moments, model: Multimodal) -> Task:
     return told.with_x(pack(cut.select(keep), model.names))
 
 
+def net_of(model: Multimodal) -> MomentEncoder:
+    return MomentEncoder(model, {name: model.of(name).spec for name in model.names})
+
+
 def tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {k: v.clone() for k, v in model.state_dict().items()}
 
@@ -111,7 +115,7 @@ def test_columns_say_whose_they_are(cut: Moments, model: Multimodal) -> None:
 
 def test_packed_moments_are_encoded_as_their_windows_are(cut: Moments, model: Multimodal) -> None:
     model.eval()
-    got = MomentEncoder(model)(torch.from_numpy(pack(cut, model.names))).detach().numpy()
+    got = MomentEncoder(model, cut.specs)(torch.from_numpy(pack(cut, model.names))).detach().numpy()
     parts = embed_moments(model, cut)
     expected, _ = columns(parts, model.names, ("u", "v"))
     np.testing.assert_allclose(got, np.nan_to_num(expected), atol=1e-5)
@@ -123,9 +127,9 @@ def test_what_an_absent_modality_holds_does_not_matter(cut: Moments, model: Mult
     absent = np.flatnonzero(rows[:, -1] == 0)
     assert len(absent)
     spoilt = rows.copy()
-    first = sum(MomentEncoder(model).channels[:1]) * MomentEncoder(model).samples[0]
+    net = MomentEncoder(model, cut.specs)
+    first = sum(net.channels[:1]) * net.samples[0]
     spoilt[absent, first:-2] = np.nan
-    net = MomentEncoder(model)
     torch.testing.assert_close(net(torch.from_numpy(rows)), net(torch.from_numpy(spoilt)))
 
 
@@ -154,7 +158,7 @@ def quick(**options: object) -> MultimodalFineTune:
 
 def predict(protocol: MultimodalFineTune, model: Multimodal, task: Task) -> FloatArray:
     rows = task.rows(task.people[:2])
-    return protocol.predict(task.take(rows), task.x, MomentEncoder(model), lambda _note: None)
+    return protocol.predict(task.take(rows), task.x, net_of(model), lambda _note: None)
 
 
 def test_fine_tuning_leaves_the_encoders_as_they_were(model: Multimodal, task: Task) -> None:
@@ -186,10 +190,24 @@ def test_encoders_themselves_are_trained(model: Multimodal, task: Task, monkeypa
         assert not torch.equal(model.of(name).head_v[0].weight, body.of(name).head_v[0].weight)  # type: ignore[index]
 
 
+@pytest.mark.parametrize("scratch", [False, True])
+def test_moments_of_another_length_than_the_encoders_were_trained_on(
+    cut: Moments, model: Multimodal, scratch: bool
+) -> None:
+    longer = moments(cut.corpus, None, 4.0, track="shared")
+    told, keep = task_of(longer, target="classes", name="own")
+    longer = longer.select(keep)
+    net, rows = MomentEncoder(model, longer.specs), pack(longer, model.names)
+    expected, _ = columns(embed_moments(model, longer), model.names, ("u", "v"))
+    np.testing.assert_allclose(net.eval()(torch.from_numpy(rows)).detach().numpy(), np.nan_to_num(expected), atol=1e-5)
+    got = quick(scratch=scratch).predict(told.with_x(rows), rows, net, lambda _note: None)
+    assert got.shape == (1, len(longer))
+
+
 def test_few_labels_of_one_person_are_learnt_from_and_remarked(model: Multimodal, task: Task) -> None:
     alone = task.take(task.rows(task.people[:1]))
     protocol = quick()
-    assert protocol.predict(alone, task.x[:5], MomentEncoder(model), lambda _note: None).shape == (1, 5)
+    assert protocol.predict(alone, task.x[:5], net_of(model), lambda _note: None).shape == (1, 5)
     assert "not stopped early" in protocol.notes(alone)[0]
     assert protocol.notes(task) == ()
 
@@ -199,7 +217,7 @@ def test_an_easy_class_is_learnt(model: Multimodal, task: Task) -> None:
     loud = (strength > np.median(strength)).astype(np.int64)
     easy = Task(task.x, loud, task.subject, task.subjects, task.spec, ("low", "high"))
     told = quick(epochs=8, epoch_steps=8, lr=3e-3, head_lr=1e-2, patience=8)
-    got = told.predict(easy, easy.x, MomentEncoder(model), lambda _note: None)
+    got = told.predict(easy, easy.x, net_of(model), lambda _note: None)
     assert (got[0] == easy.y).mean() > 0.8
 
 

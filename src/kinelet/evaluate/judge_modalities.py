@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,14 @@ import numpy as np
 
 from kinelet.config import validate
 from kinelet.corpus.corpus import Corpus
-from kinelet.corpus.info import require_track
-from kinelet.corpus.moments import Moments, moments
-from kinelet.corpus.splits import Split, kfold, leave_one_subject_out
-from kinelet.corpus.views import View
+from kinelet.corpus.moments import Moments
+from kinelet.corpus.splits import Split
 from kinelet.deploy.multimodal import Multimodal, load_multimodal
 from kinelet.encoders.base import Encoder
 from kinelet.evaluate.cross_modal import carry_over, look_up
-from kinelet.evaluate.honesty import CARD_KEY, SeenSubjectError
-from kinelet.evaluate.judge import plain_name, save_results
 from kinelet.evaluate.modalities_config import PARTS, ModalitiesConfig, Row, rows_of
+from kinelet.evaluate.modalities_found import Found, Judged
+from kinelet.evaluate.modalities_task import choose_splits, cut
 from kinelet.evaluate.modality_probe import Group, ModalityProbe
 from kinelet.evaluate.moment_features import Features, columns, embed_moments, task_of
 from kinelet.evaluate.multimodal_fine_tune import MomentEncoder, MultimodalFineTune, pack, untrained
@@ -30,64 +28,6 @@ from kinelet.evaluate.retrieval_result import RetrievalResult
 from kinelet.evaluate.run import pool
 from kinelet.evaluate.task import FloatArray, Task
 from kinelet.progress import Progress, silent
-
-RAW, CROSS, SEARCH = "raw-width", "transfer", "-modality_search"
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One row of the table.
-
-    Attributes:
-        row: What was judged.
-        width: The common width of each modality's vectors.
-        result: At the common width.
-        raw: With all columns; ``None`` where the network itself was trained.
-    """
-
-    row: Row
-    width: int
-    result: Result
-    raw: Result | None
-
-
-@dataclass(frozen=True)
-class Found:
-    """All that was found.
-
-    Attributes:
-        rows: The table.
-        searches: Moments looked up across modalities.
-        transfers: Probes carried across, see :func:`kinelet.evaluate.cross_modal.carry_over`.
-    """
-
-    rows: list[Judged]
-    searches: list[RetrievalResult]
-    transfers: list[Result]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        told = [
-            {**asdict(j.row), "width": j.width, "result": j.result.to_dict()}
-            | {"raw_width": None if j.raw is None else j.raw.to_dict()}
-            for j in self.rows
-        ]
-        searches = [{k: v for k, v in s.to_dict().items() if k != "replicates"} for s in self.searches]
-        return {"rows": told, "searches": searches, "transfers": [t.to_dict() for t in self.transfers]}
-
-    def save(self, folder: Path) -> None:
-        """Keep it in a run directory, in place of what is there from the same corpus and track."""
-        first = self.rows[0].result
-        track = first.options["track"]
-        place = folder / "evaluation" / plain_name(f"{first.task}-{track}-modality_probe")
-        save_results(place, [j.result for j in self.rows])
-        save_results(place / RAW, [j.raw for j in self.rows if j.raw is not None])
-        save_results(place / CROSS, self.transfers)
-        searched = folder / "evaluation" / plain_name(f"{first.task}-{track}{SEARCH}")
-        for old in searched.glob("*.json"):
-            old.unlink()
-        for i, found in enumerate(self.searches):
-            found.save(searched / f"{i:02d}-{plain_name(found.direction.replace(' -> ', '-to-'))}.json")
 
 
 def judge_modalities(
@@ -176,7 +116,7 @@ class _Judge:
 
     def _trained(self, row: Row) -> Judged:
         protocol = _tuning(self.config, row.labels, row.learner == "scratch")
-        encoder = MomentEncoder(self.model)
+        encoder = MomentEncoder(self.model, self.moments.specs)
         windows: FloatArray = self._once("windows", lambda: pack(self.moments, self.model.names))
         result = self._pooled(protocol, self.task.with_x(windows), encoder, row)
         return Judged(row, encoder.dim // len(self.model.names), result, None)
@@ -211,52 +151,3 @@ class _Judge:
 def _tuning(config: ModalitiesConfig, share: float, scratch: bool) -> MultimodalFineTune:
     told = {"seed": config.seed, **config.fine_tuning, "share": share, "scratch": scratch}
     return validate(MultimodalFineTune, told, where="fine_tuning")
-
-
-def cut(corpus: Corpus, model: Multimodal, config: ModalitiesConfig) -> Moments:
-    """Moments with the modalities of a model, as the options say."""
-    require_track(corpus, config.track)
-    told: dict[str, Any] = model.card.get("modalities", {})
-    views = {name: View.parse(told[name]) for name in model.names}
-    length = config.window_s or model.of(model.names[0]).spec.window_s or 5.0
-    return moments(
-        corpus,
-        views,
-        length,
-        config.hop_s,
-        tolerance_s=config.tolerance_s,
-        placement=config.placement,
-        clock=config.clock,
-        track=config.track,
-        purity=config.purity,
-        classes=config.classes,
-    )
-
-
-def choose_splits(model: Multimodal, task: Task, config: ModalitiesConfig) -> tuple[Split, ...]:
-    """Splits of the people who have moments with a target; nobody who was pretrained on is judged.
-
-    Raises:
-        SeenSubjectError: if a split would judge somebody who was.
-    """
-    card = set(model.card.get(CARD_KEY, ()))
-    known_as = dict(zip(task.subjects, task.identities, strict=True))
-    known = [s for s in task.people if card & known_as[s]]
-    new = [s for s in task.people if s not in known]
-    if config.split == "unseen" or (config.split == "auto" and known):
-        if not new or not known:
-            raise SeenSubjectError(
-                f"the encoders were pretrained on {'all' if known else 'none'} of the {len(task.people)} people",
-                where=f"task {task.name!r}",
-                remedy="Keep people out with --hold-out" if known else "Use --split kfold or loso",
-            )
-        return (Split(tuple(known), tuple(new), name="unseen"),)
-    if known:
-        raise SeenSubjectError(
-            f"the encoders were pretrained on {len(known)} of the people to be judged: {', '.join(known[:5])}",
-            where=f"task {task.name!r}",
-            remedy="Leave --split out to judge the others, or keep people out with --hold-out",
-        )
-    if config.split == "loso":
-        return leave_one_subject_out(task.people)
-    return kfold(task.people, min(config.folds, len(task.people)), config.seed)

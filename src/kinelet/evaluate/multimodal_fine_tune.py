@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from kinelet.evaluate.folds import hold_out_people
 from kinelet.evaluate.modality_probe import labelled_rows
 from kinelet.evaluate.protocol import Predictions, Say, one_draw
 from kinelet.evaluate.task import FloatArray, Task
+from kinelet.signal.spec import SignalSpec
 
 
 def untrained(model: Multimodal, seed: int = 0) -> Multimodal:
@@ -42,16 +44,21 @@ def pack(moments: Moments, names: tuple[str, ...]) -> FloatArray:
 class MomentEncoder(Encoder):
     """The encoders of a model as one network on rows of :func:`pack`: ``[U, V]`` of each modality, zero where absent.
 
+    Args:
+        model: The encoders.
+        specs: Signals of the moments that were packed, by modality; windows are as long as these say, which need not
+            be what the encoders were trained on.
+
     Attributes:
         model: The encoders themselves, not a copy.
     """
 
-    def __init__(self, model: Multimodal) -> None:
+    def __init__(self, model: Multimodal, specs: Mapping[str, SignalSpec]) -> None:
         encoders = [model.of(name) for name in model.names]
         super().__init__(encoders[0].spec, sum(2 * e.width for e in encoders), {})
-        self.model = model
-        self.channels = [len(e.spec.channels) for e in encoders]
-        self.samples = [int(e.spec.window_samples or 0) for e in encoders]
+        self.model, self.specs = model, {name: specs[name] for name in model.names}
+        self.channels = [len(spec.channels) for spec in self.specs.values()]
+        self.samples = [int(spec.window_samples or 0) for spec in self.specs.values()]
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode rows ``(moment, column)`` into ``(moment, dim)``."""
@@ -90,7 +97,7 @@ class MultimodalFineTune(FineTune):
         """Train on rows ``(n, column)`` of :func:`pack`, predict ``(m, column)``; returns ``(1, m)``."""
         if not isinstance(encoder, MomentEncoder):
             raise BadOptionError("fine-tuning needs encoders of several modalities", where=self.name)
-        start = MomentEncoder(untrained(encoder.model, self.seed)) if self.scratch else encoder
+        start = MomentEncoder(untrained(encoder.model, self.seed), encoder.specs) if self.scratch else encoder
         few = train.take(labelled_rows(train, self.share, self.seed))
         lonely = len(np.unique(few.subject)) < 2
         fit, held_out = (few, None) if lonely else hold_out_people(few, self.held_out, self.seed)

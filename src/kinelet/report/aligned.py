@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kinelet.deploy.multimodal import Multimodal
-from kinelet.evaluate.judge_modalities import SEARCH
+from kinelet.evaluate.modalities_found import SEARCH
 from kinelet.report import html, modalities, plots
 from kinelet.report.html import Section
 from kinelet.report.retrieval import load as load_searches

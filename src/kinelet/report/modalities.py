@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kinelet.evaluate.judge_modalities import CROSS, RAW
+from kinelet.evaluate.modalities_found import CROSS, RAW
 from kinelet.evaluate.result import Result
 from kinelet.evaluate.retrieval_result import RetrievalResult
 from kinelet.evaluate.statistics import Estimate
