@@ -31,7 +31,7 @@ from kinelet.train.align_recipe import AlignConfig, align_recipe
 from kinelet.train.pretrain import fit_input, pretrain_windows
 from kinelet.train.recipe import PretrainConfig
 from kinelet.train.recipes import recipe
-from kinelet.train.unimodal import Source
+from kinelet.train.stage1 import Source
 
 WIDTH = 128
 

@@ -35,7 +35,7 @@ def tiles(moments: Moments, length: int) -> Ints:
 
 def in_time(moments: Moments, first: Ints) -> Ints:
     """Numbers of moments ``(n,)`` in the order of their clocks, and of their time on each."""
-    return first[np.lexsort((moments.time_s[first], moments.clock[first]))]
+    return np.asarray(first[np.lexsort((moments.time_s[first], moments.clock[first]))])
 
 
 def share(moments: Moments, fraction: float, seed: int = 0, length: int = 1) -> Moments:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +12,7 @@ from zlib import crc32
 
 import numpy as np
 import torch
+from torch import nn
 
 from kinelet.config import validate
 from kinelet.corpus.corpus import Corpus
@@ -18,14 +21,14 @@ from kinelet.deploy.loading import load
 from kinelet.encoders.base import Encoder
 from kinelet.encoders.registry import create_encoder
 from kinelet.encoders.shared_private import SharedPrivate
+from kinelet.errors import BadOptionError
+from kinelet.methods.registry import get_method
 from kinelet.methods.tf_decoder import PatchDecoder, load_decoder
 from kinelet.progress import Progress, silent
 from kinelet.train.align_recipe import AlignConfig
-from kinelet.train.pretrain import fit_input, pretrain
-from kinelet.train.recipe import PretrainConfig
-from kinelet.train.recipes import recipe
-
-Source = str | Path | Encoder | Corpus
+from kinelet.train.pretrain import fit_input, pretrain, training_views
+from kinelet.train.run import common_spec
+from kinelet.train.stage1 import Source, corpus_of, require_unseen, stage1_config
 
 
 @dataclass(frozen=True)
@@ -46,80 +49,79 @@ class Start:
 
     @property
     def hash(self) -> str:
-        """Hash of the weights of the encoder below the heads."""
+        """Hash of the weights that stage 1 left: of the encoder below the heads, and of the decoder."""
         digest = hashlib.sha256()
-        for key, value in self.encoder.base.state_dict().items():
-            digest.update(key.encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        for part, module in (("encoder", self.encoder.base), ("decoder", self.decoder)):
+            for key, value in module.state_dict().items() if module is not None else ():
+                digest.update(f"{part}.{key}".encode())
+                digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
+    def facts(self, decoder: nn.Module | None) -> dict[str, Any]:
+        """How encoder and decoder came to be, for the card.
 
-def steps_before(source: Source | None, config: AlignConfig) -> int:
-    """Steps of pretraining that a source takes."""
+        Args:
+            decoder: The one that the alignment began with; ``None`` where its method rebuilds nothing.
+        """
+        if decoder is None:
+            return self.told
+        return {**self.told, "decoder": "stage 1" if decoder is self.decoder else "fresh"}
+
+
+def start_of(name: str, source: Source | None, pairs: Moments, config: AlignConfig, *, fitted: bool) -> Start:
+    """Encoder (and decoder) that a modality begins with, a copy where the caller holds it; nothing is trained.
+
+    Args:
+        name: The modality.
+        source: What it comes from. Of a corpus, on which the encoder has yet to be pretrained, one of its shape.
+        pairs: What it is going to be trained on.
+        config: The alignment.
+        fitted: Heads are one linear map without normalisation, as methods in closed form set them.
+
+    Raises:
+        BadOptionError: if a source does not fit the pairs, or has seen people who are to be held out.
+    """
     corpus = corpus_of(source)
-    return 0 if corpus is None else stage1_config(config, "", corpus).train.steps
+    if corpus is not None:
+        return _start(_outline(name, corpus, pairs, config), None, pairs, name, config, fitted)
+    if isinstance(source, Encoder):
+        return _start(copy.deepcopy(source), None, pairs, name, config, fitted)
+    if source is None:
+        return _start(_fresh(name, pairs, config), None, pairs, name, config, fitted)
+    return _start(load(cast(str | Path, source)), Path(cast(str | Path, source)), pairs, name, config, fitted)
 
 
-def corpus_of(source: Source | None) -> Corpus | None:
-    """The corpus that a source is, if it is one."""
-    if isinstance(source, Corpus):
-        return source
-    if isinstance(source, str | Path) and (Path(source) / "corpus.json").is_file():
-        return Corpus.open(source)
-    return None
-
-
-def stage1_config(config: AlignConfig, view: str, corpus: Corpus) -> PretrainConfig:
-    """What the pretraining of one modality on a corpus is told; people held out are held out here too."""
-    held = tuple(name for name in config.pairs.hold_out if name in corpus.subjects)
-    base = recipe(None, method=config.stage1.get("method", "mae")).model_dump(mode="json")
-    for key, value in config.stage1.items():
-        base[key] = {**base[key], **value} if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-    base["data"] |= {"window_s": config.pairs.window_s, "hold_out": held, "modality": view}
-    base["data"] |= {"placement": config.pairs.placement}
-    return validate(PretrainConfig, base, where="stage1")
-
-
-def view_texts(pairs: Moments) -> dict[str, str]:
-    """The view of each modality as people write it."""
-    return {m.name: str(m.view) for m in pairs.layout.modalities}
-
-
-def start_of(
+def pretrained(
     name: str,
-    source: Source | None,
+    corpus: Corpus,
     pairs: Moments,
     config: AlignConfig,
     *,
     fitted: bool,
-    out: Path,
+    folder: Path,
     progress: Progress = silent,
 ) -> Start:
-    """Encoder (and decoder) that a modality begins with.
+    """Pretrain the encoder of a modality on a corpus in a folder, or go on with that; see :func:`start_of`."""
+    told = stage1_config(config, name, corpus, pairs)
+    base = pretrain(corpus, folder, told, resume=True, progress=progress)
+    return _start(base, folder, pairs, name, config, fitted)
 
-    Args:
-        name: The modality.
-        source: What it comes from.
-        pairs: What it is going to be trained on.
-        config: The alignment.
-        fitted: Heads are one linear map without normalisation, as methods in closed form set them.
-        out: Run directory.
-        progress: Told about pretraining.
 
-    Raises:
-        BadOptionError: if a source does not fit the pairs.
-    """
-    corpus = corpus_of(source)
-    if corpus is not None:
-        folder = out / "unimodal" / name
-        told = stage1_config(config, view_texts(pairs)[name], corpus)
-        base = pretrain(corpus, folder, told, resume=True, progress=progress)
-        return _start(base, folder, pairs, name, config, fitted)
-    if isinstance(source, Encoder):
-        return _start(source, None, pairs, name, config, fitted)
-    if source is None:
-        return _start(_fresh(name, pairs, config), None, pairs, name, config, fitted)
-    return _start(load(source), Path(source), pairs, name, config, fitted)
+def sources_told(unimodal: Mapping[str, Source]) -> dict[str, str]:
+    """What each source is, in a word; the hash of a corpus, because what is made of it is not there yet."""
+    found = {}
+    for name, source in sorted(unimodal.items()):
+        corpus = corpus_of(source)
+        found[name] = corpus.hash if corpus else "encoder" if isinstance(source, Encoder) else "run"
+    return found
+
+
+def _outline(name: str, corpus: Corpus, pairs: Moments, config: AlignConfig) -> Encoder:
+    """An encoder such as pretraining will leave, so that what cannot be aligned is told before it is pretrained."""
+    told = stage1_config(config, name, corpus, pairs)
+    validate(get_method(told.method)[1], told.method_options, where=f"stage1: method {told.method}")
+    spec = common_spec(training_views(corpus, told.data))
+    return create_encoder(told.encoder.name, spec=spec, seed=_seed(config, name), **told.encoder.options)
 
 
 def _fresh(name: str, pairs: Moments, config: AlignConfig) -> Encoder:
@@ -139,19 +141,33 @@ def _start(
 ) -> Start:
     base = encoder.base if isinstance(encoder, SharedPrivate) else encoder
     base.spec.require(pairs.specs[name], where=f"unimodal {name}")
+    _require_long_enough(base, pairs, name)
+    require_unseen(encoder.card, name, pairs, config.pairs.hold_out)
+    base.requires_grad_(True)
     width = base.dim if fitted else config.heads.width
     depth = 1 if fitted else config.heads.depth
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(config, name))
         heads = SharedPrivate.around(base, width=width, depth=depth, norm="none" if fitted else "layer")
     card = encoder.card
-    told = {key: card.get(key) for key in ("method", "steps", "pretrain_people", "pretrain_windows") if key in card}
+    kept = ("method", "steps", "pretrain_people", "pretrain_windows")
+    told: dict[str, Any] = {key: card[key] for key in kept if key in card}
     seen = tuple(card.get("pretrain_subjects", ()))
     return Start(heads, _decoder(folder), seen, told or {"method": "none: fresh weights"})
+
+
+def _require_long_enough(base: Encoder, pairs: Moments, name: str) -> None:
+    samples = next(m.n_samples for m in pairs.layout.modalities if m.name == name)
+    if samples < base.min_samples:
+        raise BadOptionError(
+            f"windows of {name} have {samples} samples, encoder {base.name!r} needs {base.min_samples}",
+            where="pairs.window_s",
+            remedy="Use longer windows, or another encoder",
+        )
 
 
 def _decoder(folder: Path | None) -> PatchDecoder | None:
     for place in () if folder is None else (folder / "model" / "decoder", folder / "decoder"):
         if place.is_dir():
-            return cast(PatchDecoder, load_decoder(place).train())
+            return load_decoder(place).train()
     return None
