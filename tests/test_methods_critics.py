@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from kinelet.errors import BadOptionError
+from kinelet.methods import drawn_apart
 from kinelet.methods.critics import (
     Critic,
     critic_loss,
@@ -202,10 +203,12 @@ def test_check_13_fewer_than_two_sequences_skip_the_critic(rows: int) -> None:
     assert critic_loss(Critic([2, 2]), [x, x], torch.zeros(rows, dtype=torch.long), generator()) is None
 
 
-def test_check_13_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="kinelet.methods.drawn_apart"):
-        other_sequences(torch.zeros(4, dtype=torch.long), generator())
-    assert "one sequence" in caplog.text
+def test_check_13_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    drawn_apart._warn.cache_clear()
+    with caplog.at_level(logging.WARNING, logger="kinelet.methods.drawn_apart"):
+        for rows in (0, 4, 4):
+            other_sequences(torch.zeros(rows, dtype=torch.long), generator())
+    assert [(r.levelname, "one sequence" in r.message) for r in caplog.records] == [("WARNING", True)]
 
 
 def test_rows_that_do_not_count_are_no_partners() -> None:

@@ -44,7 +44,9 @@ def hide_patches(
             three for every row of the batch, with chances 0.5, 0.25 and 0.25.
         block: Rows and columns of a block.
         run: Rows that are hidden together where groups are not blocks. Two or more where neighbouring rows share
-            samples: a single hidden row could be told from the rows around it.
+            samples: a single hidden row could be told from the rows around it. One group in each choice may still be
+            such a row: of the last one only as many patches are hidden as are missing, and at the first and the last
+            row the grid of groups may cut one.
         valid: Patches that hold anything at all, ``(rows * cols,)`` bool; the others are never hidden nor counted.
         device: Of the result; that of the generator unless given.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -24,12 +25,14 @@ def other_sequences(sequence: Tensor, generator: torch.Generator, count: int = 1
         count: Draws.
 
     Returns:
-        Indices of rows ``(rows,)`` for each draw, or ``None``, with a notice in the log, for fewer than two sequences.
+        Indices of rows ``(rows,)`` for each draw, or ``None`` for fewer than two sequences; the first time that rows
+        are all of one, a warning is logged.
     """
     code, rows = torch.unique(sequence, return_inverse=True)[1], len(sequence)
     longest = int(torch.bincount(code).max()) if rows else 0
     if longest == rows:
-        log.info("%d rows of one sequence: nothing to draw apart, critics rest", rows)
+        if rows:
+            _warn()
         return None
     rand = _uniforms(sequence, generator)
     if (count + 1) * longest <= rows:
@@ -38,6 +41,12 @@ def other_sequences(sequence: Tensor, generator: torch.Generator, count: int = 1
         return [_around(code, longest, 1, rand)[0] for _ in range(count)]
     apart = (code[:, None] != code[None, :]).float()
     return [(apart * (1 + rand(rows, rows))).argmax(dim=1) for _ in range(count)]
+
+
+@cache
+def _warn() -> None:
+    """Once in a process: a run of such batches would say nothing else."""
+    log.warning("all rows of a batch are of one sequence: nothing to draw apart, critics rest (not said again)")
 
 
 def _around(code: Tensor, longest: int, count: int, rand: Callable[..., Tensor]) -> list[Tensor]:

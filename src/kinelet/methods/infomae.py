@@ -16,7 +16,7 @@ from kinelet.functional.augment import Compose
 from kinelet.methods.base import Output, Rate
 from kinelet.methods.critics import Argument
 from kinelet.methods.infomae_codes import Chance, Coder, Codes, Passes, seeds_of
-from kinelet.methods.infomae_plan import InfoMAEConfig, coefficients, settled
+from kinelet.methods.infomae_plan import InfoMAEConfig, coefficients, encoder_rates, settled
 from kinelet.methods.infomae_ratios import Critics, ratios_of
 from kinelet.methods.infomae_terms import Gather, Joined, accuracies, critics_loss, join, terms_of, watched
 from kinelet.methods.multimodal import Moments, MultimodalMethod, present_of
@@ -78,9 +78,9 @@ class InfoMAE(MultimodalMethod):
             self.train(self.training)
 
     @classmethod
-    def settle(cls, config: InfoMAEConfig, pairs: int) -> InfoMAEConfig:
-        """Decide what is left to the number of pairs."""
-        return settled(config, pairs)
+    def settle(cls, config: InfoMAEConfig, pairs: int, *, fresh: frozenset[str] = frozenset()) -> InfoMAEConfig:
+        """Decide what is left to the number of pairs and to what encoders come from."""
+        return settled(config, pairs, fresh)
 
     def train(self, mode: bool = True) -> InfoMAE:
         """Switch to training mode, but for encoders that are frozen."""
@@ -91,11 +91,10 @@ class InfoMAE(MultimodalMethod):
         return self
 
     def rates(self) -> Mapping[str, Rate]:
-        """Encoders move slowly, so that they do not forget; critics as those of adversarial methods do."""
+        """Encoders that know something move slowly, so that they do not forget; critics as adversaries do."""
         told = self.config.critic
         found = {"critics.": Rate(told.rate, betas=(0.5, 0.9), weight_decay=told.weight_decay, apart=True)}
-        scale = self.config.encoder_rate
-        return found | {f"encoder.{name}.base.": Rate(1.0 if scale is None else scale) for name in self.order}
+        return {**found, **encoder_rates(self.order, self.config.encoder_rate, self.config.fresh)}
 
     def facts(self) -> dict[str, Any]:
         """How much each term counted."""

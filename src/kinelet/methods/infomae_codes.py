@@ -34,7 +34,7 @@ class Codes(NamedTuple):
         features: Code of the encoder as it is, without gradient ``(batch, dim)``.
         views: Both parts ``(batch, 2 * width)`` of two augmented views.
         errors: Error of the rebuilt patches ``(batch,)``.
-        still: Both parts without noise, without gradient ``(batch, width)`` each.
+        still: Both parts without noise ``(batch, width)`` each.
     """
 
     present: Tensor
@@ -138,7 +138,7 @@ class Coder:
             features=features,
             views=(h[0], h[1]) if h else None,
             errors=at.put(self._errors(self._image(clean[at.rows]), chance, at)) if self.need.masked else None,
-            still=(at.put(clean_parts[0][0].detach()), at.put(clean_parts[0][1].detach())),
+            still=(at.put(clean_parts[0][0]), at.put(clean_parts[0][1])),
         )
 
     def _image(self, x: Tensor) -> Tensor:

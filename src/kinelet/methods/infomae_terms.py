@@ -94,7 +94,8 @@ def terms_of(
         value = ratio.share * information(ratio, joined, config)
         found[ratio.term] = found[ratio.term] + value if ratio.term in found else value
     if "own" in wanted and config.own == "noise":
-        found["own"] = _sum(channel_information(c.u, config.noise, c.present) for c in codes)
+        # Of parts without noise: what is on them must not count as their own.
+        found["own"] = _sum(channel_information(c.still[0], config.noise, c.present) for c in codes)
     if "rebuild" in wanted:
         found["rebuild"] = _sum(mean_valid(c.errors, c.present) for c in codes if c.errors is not None)
     if "contrast" in wanted:
@@ -168,12 +169,12 @@ def matched_information(u: Tensor, x: Tensor, valid: Tensor, sequence: Tensor, t
 
 
 def channel_information(u: Tensor, noise: float, valid: Tensor) -> Tensor:
-    """Upper bound of what codes with Gaussian noise on them tell: ``ln det(1 + cov / noise^2) / 2``, in nats.
+    """Upper bound of what codes tell once Gaussian noise is on them: ``ln det(1 + cov / noise^2) / 2``, in nats.
 
     A Gaussian has the most entropy of all distributions with a given covariance, here that of the rows that count.
 
     Args:
-        u: Codes ``(rows, dim)``.
+        u: Codes without the noise ``(rows, dim)``.
         noise: Standard deviation of the noise.
         valid: Rows that count.
 
@@ -191,7 +192,8 @@ def channel_information(u: Tensor, noise: float, valid: Tensor) -> Tensor:
 def accuracies(joined: Joined, ratios: Sequence[Ratio]) -> dict[str, Tensor]:
     """How well each critic tells pairs from what was drawn apart, 0.5 being chance.
 
-    For matchers: share of rows whose other side is the nearest of those of other sequences.
+    For matchers: share of rows whose other side is the nearest of those of other sequences. 0.5 is put
+    down where nothing can be told apart, all rows being of one sequence.
     """
     found = {}
     for ratio in ratios:
@@ -200,11 +202,17 @@ def accuracies(joined: Joined, ratios: Sequence[Ratio]) -> dict[str, Tensor]:
             apart = (joined.sequence[:, None] != joined.sequence[None, :]) & valid[None, :]
             scores = u @ x.T
             best = scores.masked_fill(~apart, -torch.inf).max(dim=1).values
-            found[ratio.key] = mean_valid((scores.diagonal() > best).float(), valid)
+            counts = valid & apart.any(dim=1)
+            found[ratio.key] = _or_chance(mean_valid((scores.diagonal() > best).float(), counts), counts)
         else:
             logits = joined.logits[ratio.key]
-            found[ratio.key] = critic_accuracy(logits.joint, logits.product, valid=logits.valid)
+            right = critic_accuracy(logits.joint, logits.product, valid=logits.valid)
+            found[ratio.key] = _or_chance(right, logits.valid)
     return {f"accuracy_{key}": value for key, value in found.items()}
+
+
+def _or_chance(accuracy: Tensor, counts: Tensor) -> Tensor:
+    return torch.where(counts.any(), accuracy, 0.5)
 
 
 @torch.no_grad()

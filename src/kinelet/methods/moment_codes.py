@@ -16,7 +16,7 @@ from kinelet.encoders.shared_private import SharedPrivate
 from kinelet.errors import BadOptionError
 from kinelet.functional.augment import AnyAugmentation, Compose, augmentations
 from kinelet.methods.base import MethodConfig, Rate, sharded
-from kinelet.methods.infomae_plan import VERY_FEW_PAIRS
+from kinelet.methods.infomae_plan import VERY_FEW_PAIRS, encoder_rates
 from kinelet.methods.multimodal import Moments, MultimodalMethod, present_of
 from kinelet.methods.tf_decoder import PatchDecoder
 
@@ -31,7 +31,8 @@ class ContrastConfig(MethodConfig):
         augmentations: Preset name, or list of augmentations, of every window, drawn anew for each row.
         negatives: Moments of ``other`` sequences, so that neighbours in time never repel each other, or ``all``.
         encoder_rate: Learning rate of the encoders below the heads, as a multiple of the loop's; ``None``: 0.1, and
-            0.01 under 1,000 pairs, as of ``infomae``.
+            0.01 under 1,000 pairs, as of ``infomae``, and 1 for those that begin with fresh weights.
+        fresh: Modalities whose encoders are trained at the loop's rate; filled in where ``encoder_rate`` is not told.
         freeze_encoder: Leave the encoders as they are; only the heads learn.
     """
 
@@ -39,6 +40,7 @@ class ContrastConfig(MethodConfig):
     augmentations: tuple[AnyAugmentation, ...] = Field(default="focal", validate_default=True)
     negatives: Negatives = "other"
     encoder_rate: float | None = Field(default=None, ge=0, le=1e4)
+    fresh: tuple[str, ...] = ()
     freeze_encoder: bool = False
 
     @field_validator("augmentations", mode="before")
@@ -106,16 +108,16 @@ class Trained(MultimodalMethod):
                 _silence(self.of(name).head_v)
 
     @classmethod
-    def settle(cls, config: ContrastConfig, pairs: int) -> ContrastConfig:
-        """Decide what is left to the number of pairs."""
+    def settle(cls, config: ContrastConfig, pairs: int, *, fresh: frozenset[str] = frozenset()) -> ContrastConfig:
+        """Decide what is left to the number of pairs and to what encoders come from."""
         if config.encoder_rate is not None:
             return config
-        return config.model_copy(update={"encoder_rate": 0.01 if pairs < VERY_FEW_PAIRS else 0.1})
+        rate = 0.01 if pairs < VERY_FEW_PAIRS else 0.1
+        return config.model_copy(update={"encoder_rate": rate, "fresh": tuple(sorted(fresh))})
 
     def rates(self) -> Mapping[str, Rate]:
-        """Encoders learn more slowly than heads."""
-        scale = 0.1 if self.config.encoder_rate is None else self.config.encoder_rate
-        return {f"encoder.{name}.base.": Rate(scale=scale) for name in self.names}
+        """Encoders that know something already learn more slowly than heads."""
+        return encoder_rates(self.names, self.config.encoder_rate, self.config.fresh)
 
     def train(self, mode: bool = True) -> Trained:
         """As of any module, but a frozen encoder stays in evaluation mode, its statistics and dropout at rest."""

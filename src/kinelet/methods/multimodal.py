@@ -72,8 +72,14 @@ class MultimodalMethod(Method):
         self.decoders = nn.ModuleDict(dict(decoders or {}))
 
     @classmethod
-    def settle(cls, config: Any, pairs: int) -> Any:
-        """The configuration with everything decided that is left to the number of pairs."""
+    def settle(cls, config: Any, pairs: int, *, fresh: frozenset[str] = frozenset()) -> Any:
+        """The configuration with everything decided that is left to the pairs and to what encoders come from.
+
+        Args:
+            config: As it was told.
+            pairs: How many there are.
+            fresh: Modalities whose encoders begin with fresh weights.
+        """
         return config
 
     def of(self, name: str) -> SharedPrivate:
