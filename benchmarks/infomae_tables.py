@@ -1,4 +1,7 @@
-"""Tables of ``infomae_pairs.py``: kept results pooled over folds, seeds as draws, with paired differences over people.
+"""Tables of ``infomae_pairs.py``: kept results pooled over folds, with paired differences over people.
+
+Seeds are draws: their mean is told, and from five on they are drawn anew in intervals beside people. Each table says
+how many there were.
 
 Nothing is compared that had another width or another number of pairs.
 """
@@ -20,7 +23,7 @@ from infomae_sets import SETS, PairSet, Target
 from kinelet.evaluate.result import Result, _from_dict
 from kinelet.evaluate.statistics import Estimate
 from kinelet.files import write_text
-from kinelet.report.pairs import check_comparable
+from kinelet.report.pairs import ENOUGH_SEEDS, about_seeds, check_comparable
 
 Kept = dict[str, Any]
 Found = dict[float, dict[str, Result]]
@@ -157,12 +160,10 @@ def _table(
     columns = [f"{s:.0%} ({_pairs([k for k in rows if k['share'] == s]):,})" for s in shares]
     arms = [a for a in titles if any(a in by_arm for by_arm in found.values())]
     result = next(iter(next(iter(found.values())).values()))
-    seeds = len(result.predicted)
+    seeds = about_seeds([len(r.predicted) for by_arm in found.values() for r in by_arm.values()])
     better = "lower is better" if target.metric in ("mae", "rmse") else "higher is better"
     head = f"### {entry.title}, {target.track}: {names} (width {width})\n"
-    note = (
-        f"{target.metric} ({better}), {len(result.subjects)} people, {len(result.truth):,} moments, {seeds} seed(s)\n"
-    )
+    note = f"{target.metric} ({better}), {len(result.subjects)} people, {len(result.truth):,} moments; {seeds}.\n"
     body = _grid(
         "share (pairs)",
         columns,
@@ -185,11 +186,12 @@ def _gap(by_arm: Mapping[str, Result], reference: str, arm: str, metric: str) ->
     if reference not in by_arm or arm not in by_arm:
         return ""
     a, b = by_arm[reference], by_arm[arm]
-    return signed(a.difference(b, metric, over_draws=len(a.predicted) > 1 and len(a.predicted) == len(b.predicted)))
+    alike = len(a.predicted) == len(b.predicted)
+    return signed(a.difference(b, metric, over_draws=len(a.predicted) >= ENOUGH_SEEDS and alike))
 
 
 def _estimate(result: Result, metric: str) -> Estimate:
-    return result.over_draws(metric) if len(result.predicted) > 1 else result.estimates[metric]
+    return result.over_draws(metric) if len(result.predicted) >= ENOUGH_SEEDS else result.estimates[metric]
 
 
 def _grid(corner: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:

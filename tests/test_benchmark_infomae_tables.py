@@ -74,8 +74,21 @@ def test_points_are_what_the_report_draws(tmp_path: Path) -> None:
 def test_five_seeds_make_one_interval_over_people_and_seeds() -> None:
     """Spec check 28: intervals over five seeds."""
     text, points = tables([r for seed in range(5) for r in grid(seed=seed)])
-    assert "5 seed(s)" in text
+    assert "95 % intervals over people and 5 seeds." in text
     assert all(p["seeds"] == list(range(5)) and p["lo"] < p["estimate"] < p["hi"] for p in points)
+
+
+@pytest.mark.parametrize(("seeds", "told"), [(1, "1 seed, fewer than 5"), (3, "3 seeds, fewer than 5")])
+def test_fewer_seeds_are_told_and_leave_intervals_over_people_alone(seeds: int, told: str) -> None:
+    """Spec check 28: no table hides how many seeds it rests on."""
+    rows = [r for seed in range(seeds) for r in grid(seed=seed)]
+    text, points = tables(rows)
+    assert text.count(f"{told}: 95 % intervals are over people alone.") == text.count("###") == 6
+    found = bench._pool(rows, f"activity|acc+gyr|{WIDTH}", [0, 1])[1.0]["infomae"]
+    assert len(found.predicted) == seeds
+    alone = found.estimates["macro_f1"]
+    drawn = [p for p in points if (p["method"], p["share"], p["modalities"]) == ("InfoMAE", 1.0, "acc+gyr")]
+    assert (drawn[0]["lo"], drawn[0]["hi"]) == (alone.lo, alone.hi)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,22 @@ def test_page_holds_curves_and_tables(tmp_path: Path) -> None:
         assert page.count(method) >= 4  # in every legend and table
 
 
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ([1, 1], "1 seed, fewer than 5: 95 % intervals are over people alone"),
+        ([2, 4], "2 to 4 seeds, fewer than 5: 95 % intervals are over people alone"),
+        ([1, 5], "1 to 5 seeds: 95 % intervals of figures with fewer than 5 are over people alone"),
+        ([5, 7], "95 % intervals over people and 5 to 7 seeds"),
+    ],
+)
+def test_page_says_what_intervals_are_over(tmp_path: Path, counts: list[int], told: str) -> None:
+    """Spec check 28: five seeds, or the page says that there were fewer."""
+    some = [{**p, "seeds": list(range(counts[i % 2]))} for i, p in enumerate(points())]
+    page = write_pairs(folder_with(tmp_path, some)).read_text(encoding="utf-8")
+    assert f"width 128, {told}." in page
+
+
 def test_shares_are_on_a_logarithmic_axis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
     real = plots.svg

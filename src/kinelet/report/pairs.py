@@ -23,6 +23,8 @@ from kinelet.report.html import Section
 FILE = "pair_efficiency.json"
 UNALIGNED = ("none", "no alignment")
 MOST_BYTES = 1 << 26
+ENOUGH_SEEDS = 5
+"""From as many on, seeds are drawn anew in intervals beside people; fewer would tell too small a spread."""
 PANEL = ("set", "target", "metric", "modalities")
 
 
@@ -38,7 +40,8 @@ class Point(FrozenModel):
         width: Width that each modality's vectors were reduced to.
         metric: Name of the figure.
         modalities: Which are used, with + between them.
-        estimate, lo, hi: The figure and its 95 % interval.
+        estimate, lo, hi: The figure, mean over seeds, and its 95 % interval: over people and seeds where there are
+            :data:`ENOUGH_SEEDS`, over people alone otherwise.
         people: How many it rests on.
         seeds: Repetitions with other pairs and weights.
     """
@@ -158,14 +161,30 @@ def _section(set_name: str, target: str, metric: str, points: Sequence[Point]) -
         lines.setdefault(p.method, []).append((p.share, p.estimate, p.lo, p.hi))
     label = NAMES.get(metric, metric)
     better = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
-    people, seeds = max(p.people for p in points), max(len(p.seeds) for p in points)
+    people = max(p.people for p in points)
     caption = (
-        f"{label} ({better}) by share of the pairs, {people} people, width {points[0].width}, 95 % intervals over "
-        + (f"people and {seeds} seeds." if seeds > 1 else "people.")
+        f"{label} ({better}) by share of the pairs, {people} people, width {points[0].width}, "
+        f"{about_seeds([len(p.seeds) for p in points])}."
     )
     picture = plots.shares(panels, "share of the pairs, %", label)
     tables = "".join(html.paragraph(name) + _table(name, points) for name in panels)
     return Section(f"{set_name}: {target}", html.figure(picture, caption) + tables)
+
+
+def about_seeds(counts: Sequence[int]) -> str:
+    """How many seeds figures rest on, and what their intervals are over, in words.
+
+    Args:
+        counts: Number of seeds of each figure.
+    """
+    least, most = min(counts), max(counts)
+    told = f"{least}" if least == most else f"{least} to {most}"
+    several = f"{told} seed{'s' if most > 1 else ''}"
+    if least >= ENOUGH_SEEDS:
+        return f"95 % intervals over people and {several}"
+    if most >= ENOUGH_SEEDS:
+        return f"{several}: 95 % intervals of figures with fewer than {ENOUGH_SEEDS} are over people alone"
+    return f"{several}, fewer than {ENOUGH_SEEDS}: 95 % intervals are over people alone"
 
 
 def _table(modalities: str, points: Sequence[Point]) -> str:
