@@ -40,6 +40,7 @@ FRESH = ("method_options.encoder_rate=1",)
 PLAIN = ("method_options.augmentations=none",)
 ARMS = (
     Arm("none", "none", "no alignment"),
+    Arm("untrained", "none", "untrained encoders, no alignment", unimodal=False),
     Arm("infomae", "infomae", "InfoMAE"),
     Arm("infonce", "infonce", "InfoNCE, encoders frozen", PLAIN),
     Arm("cca", "cca", "linear CCA"),
