@@ -82,3 +82,8 @@ def test_refusals(corpus: Path, tmp_path: Path, words: list[str], says: str) -> 
 def test_pretrain_sends_on_to_align(corpus: Path) -> None:
     with pytest.raises(BadOptionError, match="kinelet align"):
         CliRunner().invoke(app, ["pretrain", "infomae", "--corpus", str(corpus)], catch_exceptions=False)
+
+
+def test_neighbours_in_a_batch_are_told(corpus: Path, tmp_path: Path) -> None:
+    told = run("align", "cmc", "--pairs", corpus, "--out", tmp_path, *QUICK, "train.steps=1", "train.batch_size=256")
+    assert "sequences of a batch follow another one closely in time" in told

@@ -66,6 +66,8 @@ def align(
     print(f"{out / 'model'}: {' and '.join(model.names)}, aligned by {method} on {card['pairs']:,} pairs", end="")
     print(f" of {card['pretrain_people']} people")
     print(f"{card['pairs_kept_out']:,} more pairs were kept out to watch it on")
+    if near := card.get("neighbouring_sequences"):
+        print(f"few pairs: {near} of the {card['sequences']} sequences of a batch follow another one closely in time")
 
 
 def _sources(items: list[str], views: dict[str, str] | None, corpus: object) -> dict[str, str]:
