@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grid_toys import image_of
 from kinelet.encoders.grid import Grid
 
 sizes = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9))
@@ -24,7 +25,7 @@ def test_patches_put_together_are_the_image(
 ) -> None:
     image = image_of_size(size)
     grid = Grid.of(image, patch, multiple)
-    assert torch.equal(grid.image_of(grid.patches(image)), image)
+    assert torch.equal(image_of(grid, grid.patches(image)), image)
 
 
 @given(size=sizes, patch=sides, multiple=sides)

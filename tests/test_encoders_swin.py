@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from grid_toys import image_of
 from kinelet.encoders.conv_gru import ConvGRU
 from kinelet.encoders.image import ImageEncoder
 from kinelet.encoders.registry import create_encoder
@@ -154,7 +155,7 @@ def test_check_5_hidden_patches_leave_the_code_as_it_is_to_the_bit(
     image = encoder.image(windows())
     grid = encoder.grid(image)
     keep = torch.rand(2, grid.n, generator=torch.Generator().manual_seed(1)) < 0.25
-    changed = grid.image_of(torch.where(keep[..., None], grid.patches(image), 1e6))
+    changed = image_of(grid, torch.where(keep[..., None], grid.patches(image), 1e6))
     assert torch.equal(encoder.encode(image, keep), encoder.encode(changed, keep))
 
 

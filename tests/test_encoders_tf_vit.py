@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from corpus_tools import corpus_of, recording
+from grid_toys import image_of
 from kinelet.encoders.base import Encoder
 from kinelet.encoders.headed import HeadedEncoder
 from kinelet.encoders.image import ImageEncoder, share_input
@@ -54,7 +55,7 @@ def test_what_is_hidden_leaves_the_code_identical_to_the_bit_check_5(
     image = encoder.image(windows())
     grid = encoder.grid(image)
     keep = drawn(4, grid.n, equal)
-    changed = grid.image_of(torch.where(keep[..., None], grid.patches(image), rubbish))
+    changed = image_of(grid, torch.where(keep[..., None], grid.patches(image), rubbish))
     assert torch.equal(encoder.encode(image, keep), encoder.encode(changed, keep))
 
 

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from critic_toys import critic_loss, held_out_accuracy
 from kinelet.errors import BadOptionError
 from kinelet.methods import drawn_apart
 from kinelet.methods.critics import (
     Critic,
-    critic_loss,
-    held_out_accuracy,
     joint_and_apart,
     log_ratio,
     other_sequences,

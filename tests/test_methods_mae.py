@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from grid_toys import image_of
 from kinelet.encoders.grid import Grid
 from kinelet.encoders.image import ImageEncoder
 from kinelet.encoders.registry import create_encoder
@@ -83,7 +84,7 @@ def test_check_5_what_is_hidden_has_no_influence_on_the_code_not_by_a_bit(mode: 
     hidden = hidden_patches(encoder, grid, MAEConfig(mode=mode), len(x), generators())
     patches = grid.patches(image)
     other = torch.where(hidden[:, :, None], 100 * torch.randn_like(patches), patches)
-    assert torch.equal(encoder.encode(image, ~hidden), encoder.encode(grid.image_of(other), ~hidden))
+    assert torch.equal(encoder.encode(image, ~hidden), encoder.encode(image_of(grid, other), ~hidden))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -166,16 +167,35 @@ def test_check_7_the_overfitted_windows_are_rebuilt() -> None:
     assert losses[-1] < 0.1 * losses[0]
 
 
-def test_check_7_a_patch_is_rebuilt_from_the_code_of_its_own_row_and_column() -> None:
-    """Without blocks nothing else reaches it: the order is that of the grid, not of a line through it."""
-    decoder, grid = decoder_for(encoder_of(), depth=0), Grid.of(torch.zeros(1, 3, 3, 10), (1, 2))
-    table = grid.places(64, torch.zeros(1)).requires_grad_()
-    patches = decoder.rebuild(table[None])
-    touched = []
-    for patch in range(15):
-        (gradient,) = torch.autograd.grad(patches[0, patch].sum(), table, retain_graph=True)
-        touched.append(gradient.abs().sum(dim=1).nonzero()[:, 0].tolist())
-    assert touched == [[patch] for patch in range(15)]
+@pytest.mark.parametrize("depth", [0, 2])
+def test_check_7_a_cell_is_rebuilt_from_the_code_of_its_own_row_and_column(
+    depth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without attention nothing else reaches it: the order is that of the grid, not of a line through it."""
+    decoder, grid = decoder_for(encoder_of(patch=(2, 2)), depth=depth), Grid.of(torch.zeros(1, 3, 5, 10), (2, 2))
+    for block in decoder.blocks:
+        torch.nn.init.zeros_(block.out.weight)
+        torch.nn.init.zeros_(block.out.bias)
+    assert (grid.rows, grid.cols) == (3, 5)
+    tables = {count: torch.randn(count, decoder.width // 2).requires_grad_() for count in (3, 5)}
+    monkeypatch.setattr("kinelet.encoders.grid.sinusoids", lambda count, width: tables[count])
+    image = image_of(grid, decoder(torch.randn(1, decoder.config["dim"]), grid))[0]
+    for interval in range(5):
+        for at in range(10):
+            found = torch.autograd.grad(image[1, interval, at], [tables[3], tables[5]], retain_graph=True)
+            touched = [g.abs().sum(dim=1).nonzero()[:, 0].tolist() for g in found]
+            assert touched == [[interval // 2], [at // 2]], (interval, at)
+
+
+def test_check_7_with_attention_every_place_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the test above would find if it were blind."""
+    decoder, grid = decoder_for(encoder_of(patch=(2, 2)), depth=1), Grid.of(torch.zeros(1, 3, 5, 10), (2, 2))
+    rows = torch.randn(3, decoder.width // 2).requires_grad_()
+    monkeypatch.setattr(
+        "kinelet.encoders.grid.sinusoids", lambda count, width: rows if count == 3 else torch.zeros(count, width)
+    )
+    decoder(torch.randn(1, decoder.config["dim"]), grid)[0, 0].sum().backward()
+    assert rows.grad is not None and bool(rows.grad.any(dim=1).all())
 
 
 def test_check_7_places_know_row_and_column() -> None:
@@ -192,7 +212,7 @@ def test_check_7_patches_of_the_decoder_lie_where_the_grid_puts_them() -> None:
     patches = torch.zeros(1, grid.n, grid.values)
     row, col = grid.rows - 2, 1
     patches[0, row * grid.cols + col] = 1
-    touched = grid.image_of(patches)[0].abs().sum(dim=0).nonzero()
+    touched = image_of(grid, patches)[0].abs().sum(dim=0).nonzero()
     tall, wide = grid.patch
     assert set((touched[:, 0] // tall).tolist()) == {row} and set((touched[:, 1] // wide).tolist()) == {col}
 

@@ -1,4 +1,4 @@
-"""Images cut into patches, row after row, and put together again."""
+"""Images cut into patches, row after row."""
 
 from __future__ import annotations
 
@@ -87,13 +87,6 @@ class Grid:
     def patches(self, image: Tensor) -> Tensor:
         """Cut images ``(batch, plane, interval, bin)`` into patches ``(batch, patch, value)``."""
         return self._cut(self._padded(image))
-
-    def image_of(self, patches: Tensor) -> Tensor:
-        """Put patches ``(batch, patch, value)`` together to images ``(batch, plane, interval, bin)``."""
-        high, wide = self.patch
-        parts = patches.reshape(patches.shape[0], self.rows, self.cols, self.planes, high, wide)
-        whole = parts.permute(0, 3, 1, 4, 2, 5).reshape(-1, self.planes, self.rows * high, self.cols * wide)
-        return whole[:, :, : self.intervals, : self.bins]
 
     def places(self, width: int, like: Tensor) -> Tensor:
         """Sine-cosine codes ``(patch, width)`` of where patches lie: half tells the row, half the column.

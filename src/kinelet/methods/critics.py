@@ -1,7 +1,7 @@
 """Critics: networks that tell what belongs together from what was drawn apart, and so estimate log ratios.
 
-A critic is trained beside what it judges: :func:`critic_loss` reaches the critic alone, :func:`log_ratio` everything
-but the critic.
+A critic is trained beside what it judges: the gradient of :func:`joint_and_apart` reaches the critic alone, that of
+:func:`log_ratio` everything but the critic.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ from torch.func import functional_call
 from torch.nn.utils import parametrizations
 
 from kinelet.errors import BadOptionError
-from kinelet.functional.information import critic_accuracy, density_ratio_bce, density_ratio_logits
+from kinelet.functional.information import density_ratio_logits
 from kinelet.methods.drawn_apart import other_sequences
 
 __all__ = [
     "Argument",
     "Critic",
-    "critic_loss",
-    "held_out_accuracy",
     "joint_and_apart",
     "log_ratio",
     "other_sequences",
@@ -87,47 +85,6 @@ class Critic(nn.Module):
         return density_ratio_logits(self.layers(torch.cat(vectors, dim=1)).squeeze(1), self.bound)
 
 
-def critic_loss(
-    critic: Critic,
-    arguments: Sequence[Tensor],
-    sequence: Tensor,
-    generator: torch.Generator,
-    *,
-    valid: Tensor | None = None,
-) -> Tensor | None:
-    """Loss that trains a critic alone: nothing flows back into its arguments.
-
-    Args:
-        critic: In its present mode.
-        arguments: One tensor each, ``(batch, …)``, row for row what belongs together.
-        sequence: Number of the sequence of each row, ``(batch,)``.
-        generator: Draws what is put together apart.
-        valid: Rows that have all arguments.
-
-    Returns:
-        Scalar, or ``None`` where there are fewer than two sequences.
-    """
-    logits = joint_and_apart(critic, arguments, sequence, generator, valid=valid)
-    return None if logits is None else density_ratio_bce(*logits)
-
-
-def held_out_accuracy(
-    critic: Critic,
-    arguments: Sequence[Tensor],
-    sequence: Tensor,
-    generator: torch.Generator,
-    *,
-    valid: Tensor | None = None,
-) -> float | None:
-    """How well a critic tells pairs that it was not trained on from rows drawn apart; 0.5 is chance.
-
-    Arguments as of :func:`critic_loss`; without dropout and gradients.
-    """
-    with torch.no_grad(), resting(critic):
-        logits = joint_and_apart(critic, arguments, sequence, generator, valid=valid)
-        return None if logits is None else float(critic_accuracy(*logits))
-
-
 def joint_and_apart(
     critic: Critic,
     arguments: Sequence[Tensor],
@@ -138,7 +95,15 @@ def joint_and_apart(
 ) -> tuple[Tensor, Tensor] | None:
     """Logits of the valid rows as they are and with all arguments but the first drawn apart, both ``(valid rows,)``.
 
-    Arguments as of :func:`critic_loss`, without gradients into them; ``None`` for fewer than two sequences.
+    Args:
+        critic: In its present mode.
+        arguments: One tensor each, ``(batch, …)``, row for row what belongs together; nothing flows back into them.
+        sequence: Number of the sequence of each row, ``(batch,)``.
+        generator: Draws what is put together apart.
+        valid: Rows that have all arguments.
+
+    Returns:
+        Both, or ``None`` where there are fewer than two sequences.
     """
     first, *rest = (x.detach() if valid is None else x.detach()[valid] for x in arguments)
     apart = other_sequences(sequence if valid is None else sequence[valid], generator, len(rest))
