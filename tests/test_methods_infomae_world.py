@@ -48,12 +48,12 @@ def test_the_world_has_the_information_that_the_bounds_are_of() -> None:
 
 def test_the_corrected_shared_term_finds_what_is_common() -> None:
     """Check 14, with the information terms alone and few steps."""
-    assert 0.25 * ceiling() <= information("corrected", 90, 3e-3, **ALONE) <= ceiling() + 0.1
+    assert 0.25 * ceiling() <= information("corrected", 70, 3e-3, **ALONE) <= ceiling() + 0.1
 
 
 def test_the_printed_shared_term_forgets_it() -> None:
     """Check 14, likewise."""
-    assert information("printed", 50, 3e-3, **ALONE) <= 0.15
+    assert information("printed", 30, 3e-3, **ALONE) <= 0.15
 
 
 @pytest.mark.slow
@@ -89,18 +89,12 @@ def wide(parts: dict[str, dict[str, Tensor]]) -> Tensor:
     return torch.cat([parts[n]["uv"] for n in WORLD.names], dim=1)
 
 
-def test_aligned_encoders_find_each_others_windows() -> None:
-    """Check 30, with one seed and few steps."""
-    before, after, probe = retrieval(0, 20, 50)
-    assert after < before - 0.05 and probe > 0.4
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_aligned_encoders_beat_encoders_side_by_side(seed: int) -> None:
-    """Check 30."""
-    before, after, _ = retrieval(seed, 100, 120)
-    assert after < before - 0.1
+    """Check 30 on tensors, without corpus and people; by the command's function in the tests of ``align``."""
+    before, after, probe = retrieval(seed, 100, 120)
+    assert after < before - 0.1 and probe > 0.4
 
 
 #: Shared parts are left to the shared terms, and cannot be near each other by being nearly constant: as published,
@@ -128,16 +122,20 @@ def told(seed: int, steps: int, runs: int = 1024, lr: float = 1e-3, **options: A
 
 def test_shared_parts_tell_what_is_shared_and_private_parts_the_rest() -> None:
     """Check 15, with one seed and few steps."""
-    found = told(0, 80, runs=512, lr=3e-3)
+    found = told(0, 60, runs=256, lr=3e-3)
     assert found["u shared"] > found["u private"] + 0.05 and found["v private"] > found["u private"] + 0.1
 
 
 @pytest.mark.slow
 def test_the_parts_hold_what_they_are_named_after() -> None:
-    """Check 15, mean of five seeds.
+    """Check 15, mean of five seeds of 400 steps; not met as it is asked.
 
-    The bound of what U tells of private sources is 0.4 instead of 0.35. What V tells of shared ones has none: it is
-    0.6, as V alone has to tell windows apart here; a greater epsilon takes as much from V's own.
+    Measured: U tells the shared class at 0.670 (asked: 0.6 or more) and the private one at 0.370 (0.35 or less: missed
+    by a little, the bound here is 0.4); V tells the private class at 0.685 (0.6 or more) and the shared one at 0.567
+    (0.35 or less: not met). V alone has to tell windows apart here, and a greater epsilon takes as much from its own;
+    what is held to is that it tells less of it than U. The settings are not the defaults and were chosen on seed 0.
+    With the defaults parts separate less: U tells the private class at 0.59, V the shared one at 0.70, by a probe
+    without noise.
     """
     seeds = [told(seed, 400) for seed in range(5)]
     mean = {key: sum(s[key] for s in seeds) / len(seeds) for key in seeds[0]}
