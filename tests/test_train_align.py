@@ -164,7 +164,7 @@ def _refusal(corpus: Corpus, tmp_path: Path, match: str, *told: str, method: str
 def test_refusals_write_nothing(corpus: Corpus, tmp_path: Path) -> None:
     _refusal(corpus, tmp_path, "aligns nothing", method="simclr")
     _refusal(corpus, tmp_path, "no modality eeg", unimodal={"eeg": "x"})
-    _refusal(corpus, tmp_path, "not in the corpus", "pairs.hold_out=[nobody]")
+    _refusal(corpus, tmp_path, "who is in no corpus", "pairs.hold_out=[nobody]")
     _refusal(corpus, tmp_path, "no multiple", "train.batch_size=18")
 
 
@@ -370,3 +370,22 @@ def test_a_run_of_another_rate_is_refused(corpus: Corpus, tmp_path: Path) -> Non
     wrong = kl.create_encoder("tf_vit", channels=3)
     with pytest.raises(kl.KineletError, match=r"rate_hz is 16\.0 but 50\.0"):
         align(corpus, tmp_path / "run", config(), unimodal={names[0]: wrong})
+
+
+def test_one_moment_a_clip_makes_sequences_of_one() -> None:
+    assert config("infomae", "pairs.placement=stretch").pairs.length == 1
+    with pytest.raises(BadOptionError, match="one moment a clip"):
+        config("infomae", "pairs.placement=stretch", "pairs.length=2")
+
+
+def test_what_does_not_fit_is_told_in_words_of_an_alignment(corpus: Corpus, tmp_path: Path) -> None:
+    names = training_pairs(corpus, config()).names
+    align(corpus, tmp_path / "first", config("none"))
+    long = config("none", "pairs.window_s=4")
+    with pytest.raises(kl.KineletError, match="windows of 2 s, the pairs are of 4 s"):
+        align(corpus, tmp_path / "run", long, unimodal={names[0]: tmp_path / "first" / "model" / names[0]})
+    _refusal(corpus, tmp_path, "neither a corpus nor a run", unimodal={names[0]: "corpora/knwn"})
+    _refusal(corpus, tmp_path, "a batch of 4096 from", "stage1.train.batch_size=4096", unimodal={names[0]: corpus})
+    _refusal(corpus, tmp_path, "People here", "pairs.hold_out=[nobody]")
+    with pytest.raises(BadOptionError, match="holds a corpus"):
+        align(corpus, corpus.path, config("none"))

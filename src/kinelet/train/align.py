@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,7 @@ from kinelet.progress import Progress, silent
 from kinelet.train import distributed
 from kinelet.train.align_recipe import AlignConfig
 from kinelet.train.aligning import Alignment
+from kinelet.train.pretrain import require_people
 from kinelet.train.run import require_free
 from kinelet.train.stage1 import Source, corpus_of, require_sources, steps_before
 from kinelet.train.unimodal import Start, pretrained, start_of
@@ -105,7 +106,7 @@ def training_pairs(corpus: Corpus, config: AlignConfig) -> Moments:
         BadOptionError: if there are none.
     """
     told = config.pairs
-    _require_known(told.hold_out, corpus)
+    require_people(told.hold_out, [corpus])
     views = None if config.modalities is None else {n: modality(corpus, text) for n, text in config.modalities.items()}
     found = moments(
         corpus,
@@ -121,7 +122,8 @@ def training_pairs(corpus: Corpus, config: AlignConfig) -> Moments:
         raise BadOptionError(
             "no pairs: nobody left has two modalities at once",
             where=str(corpus.path),
-            remedy="See what there is: kinelet corpus pairs, with the same --modality",
+            remedy="See kinelet corpus pairs with the same --modality; side streams need corpus add --streams, clips "
+            "whose start is not known pairs.placement=stretch",
         )
     return found if told.share == 1 else found.share(told.share, config.train.seed, told.length)
 
@@ -149,7 +151,7 @@ def _without_held_out(pairs: Moments, config: AlignConfig) -> Moments:
         BadOptionError: if some are of people who are to be held out.
     """
     held = config.pairs.hold_out
-    _require_known(held, pairs.corpus)
+    require_people(held, [pairs.corpus])
     people = {pairs.subjects[i] for i in np.unique(pairs.subject)}
     if there := [s for s in held if s in people]:
         raise BadOptionError(
@@ -158,9 +160,3 @@ def _without_held_out(pairs: Moments, config: AlignConfig) -> Moments:
             remedy="Give moments without them: moments.of(…), or hold out others",
         )
     return pairs
-
-
-def _require_known(hold_out: Sequence[str], corpus: Corpus) -> None:
-    unknown = sorted(set(hold_out) - set(corpus.subjects))
-    if unknown:
-        raise BadOptionError(f"hold_out names {', '.join(unknown)}, who are not in the corpus", where=str(corpus.path))

@@ -24,7 +24,8 @@ class PairsConfig(FrozenModel):
         tolerance_s: How far a window of one modality may lie from another's.
         clock: ``auto``: recordings of one person whose absolute times are known count as on one clock;
             ``recording``: only channels and side streams of one recording do.
-        length: Moments of a sequence; the batch holds ``train.batch_size / length`` sequences.
+        length: Moments of a sequence; the batch holds ``train.batch_size / length`` sequences. Default 4, and 1 with
+            ``stretch``, where one moment is a whole clip.
         share: Share of the pairs that is used, for asking how many are enough; whole sequences, and those of a
             smaller share are among those of a larger one.
         keep_out: Share of the pairs that is never trained on, for diagnostics.
@@ -40,6 +41,19 @@ class PairsConfig(FrozenModel):
     share: float = Field(default=1.0, gt=0, le=1)
     keep_out: float = Field(default=0.1, ge=0, lt=1)
     hold_out: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_a_clip(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("placement") == "stretch":
+            return {"length": 1, **given}
+        return given
+
+    @model_validator(mode="after")
+    def _no_neighbours_of_clips(self) -> Self:
+        if self.placement == "stretch" and self.length > 1:
+            raise ValueError(f"placement=stretch lays one moment a clip, pairs.length {self.length} finds none: use 1")
+        return self
 
 
 class HeadsConfig(FrozenModel):

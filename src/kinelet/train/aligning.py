@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from kinelet.corpus.commit import CORPUS
 from kinelet.corpus.loader import iterate_batches, load_batch
 from kinelet.corpus.moment_sampler import MomentSampler
 from kinelet.corpus.moments import Moments
 from kinelet.deploy.multimodal import Multimodal, load_multimodal, save_multimodal
+from kinelet.errors import BadOptionError
 from kinelet.methods.base import Method
 from kinelet.methods.multimodal import MultimodalMethod
 from kinelet.progress import Progress
@@ -93,6 +95,8 @@ class Alignment:
         Raises:
             BadOptionError: if it does.
         """
+        if (self.folder / CORPUS).is_file():
+            raise BadOptionError("holds a corpus", where=str(self.folder), remedy="Choose another --out")
         state, plan = read_state(self.folder) or {}, self.plan
         told = str(state.get("config"))
         require_free(self.folder, told if told.startswith(f"{plan}-") else plan, resume)

@@ -126,7 +126,7 @@ def training_views(corpora: Sequence[Corpus] | Corpus, data: DataConfig) -> list
         BadOptionError: if somebody held out is in no corpus, or nobody is left in one.
     """
     parts = [corpora] if isinstance(corpora, Corpus) else list(corpora)
-    _require_known(data.hold_out, parts)
+    require_people(data.hold_out, parts)
     return [_windows(c, data) for c in parts]
 
 
@@ -236,7 +236,7 @@ def _require_no_heads(encoder: Encoder, method: str) -> None:
         )
 
 
-def _require_known(hold_out: Sequence[str], corpora: Sequence[Corpus]) -> None:
+def require_people(hold_out: Sequence[str], corpora: Sequence[Corpus]) -> None:
     """A misspelt name would let a person through who must not be trained on."""
     people = sorted(set().union(*(c.subjects for c in corpora)))
     unknown = sorted(set(hold_out) - set(people))

@@ -21,7 +21,7 @@ from kinelet.deploy.loading import load
 from kinelet.encoders.base import Encoder
 from kinelet.encoders.registry import create_encoder
 from kinelet.encoders.shared_private import SharedPrivate
-from kinelet.errors import BadOptionError
+from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.methods.registry import get_method
 from kinelet.methods.tf_decoder import PatchDecoder, load_decoder
 from kinelet.progress import Progress, silent
@@ -88,6 +88,10 @@ def start_of(name: str, source: Source | None, pairs: Moments, config: AlignConf
         return _start(copy.deepcopy(source), None, pairs, name, config, fitted)
     if source is None:
         return _start(_fresh(name, pairs, config), None, pairs, name, config, fitted)
+    if not Path(cast(str | Path, source)).exists():
+        raise BadOptionError(
+            "neither a corpus nor a run: no such folder", where=str(source), remedy=f"Check --unimodal {name}=…"
+        )
     return _start(load(cast(str | Path, source)), Path(cast(str | Path, source)), pairs, name, config, fitted)
 
 
@@ -120,7 +124,15 @@ def _outline(name: str, corpus: Corpus, pairs: Moments, config: AlignConfig) -> 
     """An encoder such as pretraining will leave, so that what cannot be aligned is told before it is pretrained."""
     told = stage1_config(config, name, corpus, pairs)
     validate(get_method(told.method)[1], told.method_options, where=f"stage1: method {told.method}")
-    spec = common_spec(training_views(corpus, told.data))
+    views = training_views(corpus, told.data)
+    windows, batch = sum(len(v) for v in views), told.train.batch_size
+    if batch > windows:
+        raise BadOptionError(
+            f"a batch of {batch} from {windows} windows of {name}",
+            where="pretraining before alignment",
+            remedy=f"Use stage1.train.batch_size={2 ** int(np.log2(max(windows, 2)))} or less",
+        )
+    spec = common_spec(views)
     return create_encoder(told.encoder.name, spec=spec, seed=_seed(config, name), **told.encoder.options)
 
 
@@ -140,7 +152,7 @@ def _start(
     encoder: Encoder, folder: Path | None, pairs: Moments, name: str, config: AlignConfig, fitted: bool
 ) -> Start:
     base = encoder.base if isinstance(encoder, SharedPrivate) else encoder
-    base.spec.require(pairs.specs[name], where=f"unimodal {name}")
+    _require_same_signal(base, pairs, name)
     _require_long_enough(base, pairs, name)
     require_unseen(encoder.card, name, pairs, config.pairs.hold_out)
     base.requires_grad_(True)
@@ -154,6 +166,26 @@ def _start(
     told: dict[str, Any] = {key: card[key] for key in kept if key in card}
     seen = tuple(card.get("pretrain_subjects", ()))
     return Start(heads, _decoder(folder), seen, told or {"method": "none: fresh weights"})
+
+
+def _require_same_signal(base: Encoder, pairs: Moments, name: str) -> None:
+    """Raise unless an encoder takes windows such as the pairs have."""
+    wanted, found, where = base.spec, pairs.specs[name], f"unimodal {name}"
+    try:
+        wanted.require(found, where=where)
+    except SpecMismatchError as error:
+        raise SpecMismatchError(
+            f"the encoder takes {', '.join(wanted.channels[:6])} at {wanted.rate_hz:g} Hz, the pairs have "
+            f"{', '.join(found.channels[:6])} at {found.rate_hz:g} Hz ({error.what})",
+            where=where,
+            remedy=f"Give the run of this modality, or --unimodal {name}=CORPUS to pretrain one",
+        ) from None
+    if None not in (wanted.window_s, found.window_s) and wanted.window_samples != found.window_samples:
+        raise SpecMismatchError(
+            f"the encoder was pretrained on windows of {wanted.window_s:g} s, the pairs are of {found.window_s:g} s",
+            where=where,
+            remedy=f"Use pairs.window_s={wanted.window_s:g}",
+        )
 
 
 def _require_long_enough(base: Encoder, pairs: Moments, name: str) -> None:
