@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluating import SPEC, Stats
-from kinelet.deploy.embedding import embed, window_starts, write_embeddings
+from kinelet.deploy.embedding import embed, part_with, window_starts, write_embeddings
 from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.signal.recording import Recording, Segment
 from kinelet.signal.spec import SignalSpec, imu_spec
 
 ENCODER = Stats(SPEC.replace(window_s=2.0))
+PULSE = SignalSpec(rate_hz=20.0, channels=("bvp",), units=("1",))
+PULSED = Stats(PULSE.replace(window_s=2.0))
 
 
 def made(lengths: tuple[int, ...] = (200,), gaps: tuple[float, ...] = (), spec: SignalSpec = SPEC) -> Recording:
@@ -39,6 +42,44 @@ def naive(rec: Recording, step_s: float) -> tuple[list[float], list[int]]:
         out_i.append(i if near and whole else -1)
         k += 1
     return out_t, out_i
+
+
+def pulse(n: int = 200, **fields: Any) -> Recording:
+    """A side stream with one channel of its own."""
+    return Recording(noise(n), PULSE, subject="P", name="bvp", **fields)
+
+
+def noise(n: int) -> Any:
+    return np.random.default_rng(1).normal(size=(n, 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("clocks", "shift", "said"),
+    [
+        ((100.0, 102.5), 2.5, "starts +2.5 s from the recording"),
+        ((100.0, None), 0.0, "times count from its own first sample"),
+    ],
+)
+def test_the_side_stream_that_has_the_channels_is_embedded(
+    clocks: tuple[float, float | None], shift: float, said: str
+) -> None:
+    stream = pulse(start_unix_s=clocks[1])
+    found = embed(PULSED, made().replace(start_unix_s=clocks[0], streams={"bvp": stream}))
+    alone = embed(PULSED, stream)
+    assert np.array_equal(found.vectors, alone.vectors)
+    assert np.allclose(found.time_s, alone.time_s + shift)
+    assert said in found.changes[0]
+
+
+def test_a_recording_that_has_the_channels_goes_before_its_streams() -> None:
+    rec = made()
+    assert part_with(rec.replace(streams={"other": made()}), SPEC.channels)[0].streams.keys() == {"other"}
+
+
+def test_which_of_several_streams_is_asked() -> None:
+    rec = made().replace(streams={"left": pulse(), "right": pulse()})
+    with pytest.raises(SpecMismatchError, match="several side streams: left, right"):
+        embed(PULSED, rec)
 
 
 def test_vectors_equal_embedding_each_window_alone() -> None:

@@ -15,12 +15,18 @@ def embed(
     out: Annotated[Path, typer.Option(help="Where to write: .npz or .parquet.")] = Path("embeddings.npz"),
     step_s: Annotated[float, typer.Option(min=1e-3, help="Seconds between vectors.")] = 1.0,
     output_of: Annotated[
-        str | None, typer.Option("--output", help="Of an encoder with heads: a head's name, or backbone.")
+        str | None,
+        typer.Option(
+            "--output", help="Of an encoder with heads: a head's name, or backbone; of an aligned one: u, v, …"
+        ),
+    ] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="Of a run of kinelet align: embed with the encoder of this modality.")
     ] = None,
     card: Annotated[Path | None, typer.Option(help="YAML card that describes a table.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Embed a recording: one vector a step.
+    """Embed a recording, or the side stream of it that has the encoder's channels: one vector a step.
 
     Where a window would cross a gap, its vector is marked as invalid.
     """
@@ -36,7 +42,7 @@ def embed(
     if out.suffix not in (".npz", ".parquet"):
         raise BadOptionError(f"cannot write {out.name!r}", where="--out", remedy="Use .npz or .parquet")
     rec = read(recording, card=card, **parse_options(options))
-    encoder = load(model, output=output_of)
+    encoder = load(model, output=output_of, modality=modality)
     with progress_bar("embed", max(1, int(rec.duration_s / step_s)), unit="windows") as progress:
         found = run(encoder, rec, step_s=step_s, progress=progress)
     write_embeddings(found, out)

@@ -13,6 +13,7 @@ from kinelet.corpus.process import LEFT_OUT
 
 if TYPE_CHECKING:
     from kinelet.corpus.corpus import Corpus
+    from kinelet.signal.recording import Recording
 
 ABSOLUTE, NAMED, OFFSET = "by their absolute starts", "by a clock that both name", "by a start within the recording"
 
@@ -22,7 +23,7 @@ def parent_id(info: RecordingInfo) -> str | None:
     return None if info.stream is None else info.id.removesuffix(f".{info.stream}")
 
 
-def shift_of(stream: RecordingInfo, parent: RecordingInfo) -> tuple[float, str] | None:
+def shift_of(stream: RecordingInfo | Recording, parent: RecordingInfo | Recording) -> tuple[float, str] | None:
     """Seconds from a recording's zero to that of its side stream, and how it is known; ``None`` where it is not."""
     if stream.start_unix_s is not None and parent.start_unix_s is not None:
         return stream.start_unix_s - parent.start_unix_s, ABSOLUTE
@@ -36,7 +37,7 @@ def shift_of(stream: RecordingInfo, parent: RecordingInfo) -> tuple[float, str] 
     return None
 
 
-def named_start(info: RecordingInfo) -> tuple[str, float] | None:
+def named_start(info: RecordingInfo | Recording) -> tuple[str, float] | None:
     """The clock that a recording names, and when it starts on it; ``None`` where it names none."""
     name, start = info.meta.get("clock"), info.meta.get("clock_start_s")
     if isinstance(name, str) and isinstance(start, int | float):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from kinelet.corpus.streams import shift_of
 from kinelet.encoders.base import Encoder
-from kinelet.errors import BadOptionError
+from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.files import atomic_write
 from kinelet.progress import Progress, silent
 from kinelet.signal.adapt import adapt
@@ -21,11 +23,12 @@ class Embeddings:
     """Vectors of a recording on a regular grid.
 
     Attributes:
-        time_s: Start of each window in seconds since the recording's first sample, float64 ``(n,)``.
+        time_s: Start of each window in seconds since the recording's first sample, float64 ``(n,)``; of a side stream
+            too, unless nothing tells when it starts.
         vectors: float32 ``(n, dim)``; NaN where not valid.
         valid: Whether the window lies wholly in samples without a gap, bool ``(n,)``.
         window_s: Length of the windows.
-        changes: What adapting the recording to the encoder changed, in words.
+        changes: What adapting the recording to the encoder changed, in words, and which side stream was embedded.
     """
 
     time_s: npt.NDArray[np.float64]
@@ -55,14 +58,15 @@ def embed(
 
     Args:
         encoder: Gives the spec that the recording is adapted to.
-        rec: Any recording that has the encoder's channels.
+        rec: Any recording that has the encoder's channels; where only one of its side streams has them, that is
+            embedded.
         step_s: Seconds from one window's start to the next.
         window_s: Window length; default the encoder's own.
         batch_size: Windows per forward pass.
         progress: Told how many windows are done.
 
     Raises:
-        SpecMismatchError: if the recording cannot be adapted.
+        SpecMismatchError: if the recording cannot be adapted, or several side streams have the channels.
         BadOptionError: if the step is not positive or no window length is known.
     """
     length_s = window_s or encoder.spec.window_s
@@ -72,7 +76,8 @@ def embed(
         )
     if not step_s > 0:
         raise BadOptionError(f"step_s is {step_s!r}", where="embed", remedy="Give seconds above 0")
-    adapted, changes = adapt(rec, encoder.spec)
+    part, shift_s, told = part_with(rec, encoder.spec.channels)
+    adapted, changes = adapt(part, encoder.spec)
     samples = round(length_s * encoder.spec.rate_hz)
     time_s, start = window_starts(adapted, samples, step_s)
     valid = start >= 0
@@ -85,7 +90,34 @@ def embed(
         if finite.any():
             vectors[rows[finite]] = encoder.embed(np.ascontiguousarray(windows[finite]), batch_size)
         progress(min(first + batch_size, len(start)))
-    return Embeddings(time_s, vectors, valid, length_s, (*changes.made, *changes.remarks))
+    return Embeddings(time_s + shift_s, vectors, valid, length_s, (*told, *changes.made, *changes.remarks))
+
+
+def part_with(rec: Recording, channels: Collection[str]) -> tuple[Recording, float, tuple[str, ...]]:
+    """The recording, or the side stream that has the channels where the recording has not.
+
+    Returns:
+        It, the seconds from the recording's first sample to its own, and what there is to say of that. The recording
+        where nothing has the channels.
+
+    Raises:
+        SpecMismatchError: if several side streams have them.
+    """
+    wanted = set(channels)
+    having = [name for name, stream in rec.streams.items() if wanted <= set(stream.spec.channels)]
+    if wanted <= set(rec.spec.channels) or not having:
+        return rec, 0.0, ()
+    if len(having) > 1:
+        raise SpecMismatchError(
+            f"{', '.join(sorted(wanted))} is in several side streams: {', '.join(having)}",
+            where=f"recording {rec.name!r}",
+            remedy="Embed the one that is meant: rec.streams[NAME]",
+        )
+    stream = rec.streams[having[0]]
+    known = shift_of(stream, rec)
+    if known is None:
+        return stream, 0.0, (f"took the side stream {having[0]}; times count from its own first sample",)
+    return stream, known[0], (f"took the side stream {having[0]}, which starts {known[0]:+.6g} s from the recording",)
 
 
 def window_starts(rec: Recording, samples: int, step_s: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
