@@ -46,6 +46,7 @@ def evaluate(
     from kinelet.cli import output as show
     from kinelet.config import apply_overrides, load_yaml, validate
     from kinelet.corpus.corpus import Corpus
+    from kinelet.deploy.multimodal import is_multimodal
     from kinelet.errors import BadOptionError
     from kinelet.evaluate.judge import JudgeConfig, judge
     from kinelet.evaluate.presets import context, settle
@@ -71,7 +72,8 @@ def evaluate(
         named, overrides = zero_shot_options(named, overrides or (), opened)
     config = settle(validate(JudgeConfig, apply_overrides(named, overrides or ()), where="options"), opened)
     total, unit = len(opened.subjects) if config.split == "loso" else config.folds, "folds"
-    if refit and (run / "config.yaml").exists():
+    # An aligned run has another kind of config.yaml, and judge() says why it cannot be pretrained anew.
+    if refit and (run / "config.yaml").exists() and not is_multimodal(run):
         from kinelet.train.pretrain import PretrainConfig, steps_of
 
         total, unit = total * steps_of(validate(PretrainConfig, load_yaml(run / "config.yaml"))), "steps"

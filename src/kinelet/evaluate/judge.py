@@ -17,6 +17,7 @@ from kinelet.corpus.splits import Split, kfold, leave_one_subject_out, official
 from kinelet.corpus.streams import proper
 from kinelet.corpus.windows import Placement, Windows
 from kinelet.deploy.loading import load, select_output
+from kinelet.deploy.multimodal import is_multimodal
 from kinelet.encoders.base import Encoder
 from kinelet.errors import BadOptionError, SpecMismatchError
 from kinelet.evaluate.baselines import fresh_like, run_baseline
@@ -94,8 +95,8 @@ def judge(run: str | Path, corpus: Corpus, config: JudgeConfig, *, progress: Pro
         BadOptionError: if corpus, run and options do not fit together.
     """
     folder = Path(run)
+    _require_free_output(folder, config)
     encoder = load(folder, output=config.output, modality=config.modality)
-    _require_free_output(config)
     config = settle(config, corpus)
     windows = cut_labelled(corpus, encoder, config)
     kind: Literal["classes", "values"] = "classes" if windows.classes else "values"
@@ -131,8 +132,8 @@ def place_of(folder: Path, task: Task, config: JudgeConfig) -> Path:
     return folder / "evaluation" / plain_name("-".join(parts))
 
 
-def _require_free_output(config: JudgeConfig) -> None:
-    if config.modality is not None and config.refit:
+def _require_free_output(folder: Path, config: JudgeConfig) -> None:
+    if config.refit and (config.modality is not None or is_multimodal(folder)):
         raise BadOptionError(
             "--refit pretrains one encoder anew, and this one was aligned with others",
             where="options",
