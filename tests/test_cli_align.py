@@ -69,6 +69,11 @@ def test_align_evaluate_one_and_all(corpus: Path, tmp_path: Path) -> None:
         (["simclr", "--pairs", "C"], "aligns nothing"),
         (["infomae", "--pairs", "C", "--modality", "acc"], "not of the form NAME"),
         (["infomae", "--pairs", "C", "pairs.hop_s=-1"], "greater than 0"),
+        (["infomae", "--pairs", "C", "--modality", "one=one", "--modality", "one=two"], "given twice: one and two"),
+        (["infomae", "--pairs", "C", "--unimodal", "one=a", "--unimodal", "one=b"], "--unimodal one is given twice"),
+        (["infomae", "--pairs", "C", "--unimodal", "a", "--unimodal", "b"], "2 corpora for all modalities: a and b"),
+        (["infomae", "--pairs", "C", "--modality", "one=one"], "one modality is nothing to align: name two or more"),
+        (["infomaee", "--pairs", "C"], "no method is named 'infomaee'.*Choose one of: infomae, .*procrustes"),
         (["infomae", "--pairs", "C", "pairs.length=3"], "no multiple"),
     ],
 )
@@ -77,6 +82,12 @@ def test_refusals(corpus: Path, tmp_path: Path, words: list[str], says: str) -> 
     with pytest.raises(BadOptionError, match=says):
         CliRunner().invoke(app, ["align", *told, "--out", str(tmp_path / "x")], catch_exceptions=False)
     assert not (tmp_path / "x").exists()
+
+
+def test_only_methods_that_align_are_proposed(corpus: Path) -> None:
+    with pytest.raises(BadOptionError) as told:
+        CliRunner().invoke(app, ["align", "infomaee", "--pairs", str(corpus)], catch_exceptions=False)
+    assert "simclr" not in str(told.value)
 
 
 def test_pretrain_sends_on_to_align(corpus: Path) -> None:

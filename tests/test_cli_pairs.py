@@ -46,6 +46,12 @@ def test_a_view_without_a_name_is_refused(tmp_path: Path) -> None:
         told(str(tmp_path), "--modality", "acc")
 
 
+def test_a_name_given_twice_is_refused(tmp_path: Path) -> None:
+    wristbands(tmp_path, 1)
+    with pytest.raises(BadOptionError, match="--modality one is given twice: acc and bvp"):
+        told(str(tmp_path), "--modality", "one=acc", "--modality", "one=bvp")
+
+
 def test_hours_count_time_once(tmp_path: Path) -> None:
     corpus = wristbands(tmp_path, 1)
     hours = [moments(corpus, None, 4.0, hop).pairs().report().hours * 3600 for hop in (4.0, 1.0)]

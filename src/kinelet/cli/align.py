@@ -35,7 +35,7 @@ def align(
 ) -> None:
     """Align encoders of several modalities on the few moments when they were recorded at once."""
     from kinelet.cli import output
-    from kinelet.cli.options import parse_named
+    from kinelet.cli.options import parse_all_named
     from kinelet.corpus.corpus import Corpus
     from kinelet.errors import BadOptionError
     from kinelet.progress import progress_bar
@@ -48,7 +48,8 @@ def align(
         raise BadOptionError("no pairs given", remedy="Add --pairs CORPUS; kinelet corpus pairs tells how many it has")
     resolved = align_recipe(config, overrides or (), method=method)
     held = tuple(dict.fromkeys([*resolved.pairs.hold_out, *(hold_out or [])]))
-    views = resolved.modalities if not modality else dict(parse_named("--modality", item) for item in modality)
+    views = resolved.modalities if not modality else parse_all_named("--modality", modality)
+    _require_known(resolved.method, views)
     told = resolved.pairs.model_copy(update={"hold_out": held})
     resolved = resolved.model_copy(update={"pairs": told, "modalities": views})
     corpus = Corpus.open(pairs)
@@ -74,16 +75,33 @@ def _sources(items: list[str], views: dict[str, str] | None, corpus: object) -> 
     """What each modality comes from."""
     from typing import cast
 
-    from kinelet.cli.options import parse_named
+    from kinelet.cli.options import parse_all_named
     from kinelet.corpus.corpus import Corpus
     from kinelet.corpus.views import views_of
+    from kinelet.errors import BadOptionError
 
-    names = list(views) if views is not None else list(views_of(cast(Corpus, corpus)))
-    found: dict[str, str] = {}
-    for item in items:
-        if "=" in item:
-            name, value = parse_named("--unimodal", item, "RUN")
-            found[name] = value
-        else:
-            found |= dict.fromkeys((name for name in names if name not in found), item)
+    found = parse_all_named("--unimodal", [item for item in items if "=" in item], "RUN")
+    for_all = [item for item in items if "=" not in item]
+    if len(for_all) > 1:
+        raise BadOptionError(
+            f"--unimodal names {len(for_all)} corpora for all modalities: {' and '.join(for_all)}",
+            remedy="Name one, and others as NAME=CORPUS",
+        )
+    if for_all:
+        names = list(views) if views is not None else list(views_of(cast(Corpus, corpus)))
+        found |= {name: for_all[0] for name in names if name not in found}
     return found
+
+
+def _require_known(method: str, views: dict[str, str] | None) -> None:
+    """Refuse what cannot be aligned before anything is opened."""
+    from kinelet.errors import BadOptionError
+    from kinelet.methods.registry import METHODS
+
+    if method not in METHODS:
+        aligning = [name for name, info in METHODS.items() if info.keeps == "aligned"]
+        raise BadOptionError(f"no method is named {method!r}", remedy=f"Choose one of: {', '.join(aligning)}")
+    if views is not None and len(views) < 2:
+        raise BadOptionError(
+            "one modality is nothing to align: name two or more", remedy="Repeat --modality, or leave it out for all"
+        )

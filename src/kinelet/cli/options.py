@@ -37,3 +37,22 @@ def parse_named(option: str, item: str, value: str = "VIEW") -> tuple[str, str]:
     if not (name and equals and told):
         raise BadOptionError(f"{option} {item!r} is not of the form NAME={value}", remedy=f"For example {option} acc=…")
     return name, told
+
+
+def parse_all_named(option: str, items: Sequence[str], value: str = "VIEW") -> dict[str, str]:
+    """Values by name of an option that is repeated, each ``NAME=VALUE``.
+
+    Raises:
+        BadOptionError: if one is not of that form, or a name is given twice.
+    """
+    from kinelet.errors import BadOptionError
+
+    found: dict[str, str] = {}
+    for item in items:
+        name, told = parse_named(option, item, value)
+        if name in found:
+            raise BadOptionError(
+                f"{option} {name} is given twice: {found[name]} and {told}", remedy="Give each a name of its own"
+            )
+        found[name] = told
+    return found

@@ -25,12 +25,12 @@ def pairs(
 ) -> None:
     """How many moments two or more sensors were recorded in at once, of whom, and how that is known."""
     from kinelet.cli import output
-    from kinelet.cli.options import parse_named
+    from kinelet.cli.options import parse_all_named
     from kinelet.corpus.corpus import Corpus
     from kinelet.corpus.moments import moments
 
     corpus = Corpus.open(path)
-    views = dict(parse_named("--modality", item) for item in modality) if modality else None
+    views = parse_all_named("--modality", modality) if modality else None
     found = moments(
         corpus,
         views,
