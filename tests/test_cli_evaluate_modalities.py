@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from cli_tools import done, kinelet
+from kinelet.cli.app import app
 from kinelet.corpus import BuildConfig, Corpus, build
 from kinelet.datasets.shared_private import shared_private
+from kinelet.deploy.loading import load
 from kinelet.evaluate.modalities_config import ModalitiesConfig, rows_of, subsets
 from kinelet.evaluate.result import Result
 from kinelet.evaluate.retrieval_result import RetrievalResult
@@ -125,6 +130,37 @@ def test_all_is_kept_for_the_page(found: dict[str, Any], run: Path) -> None:
     assert searched[0].gallery == len(carried[0].truth)
 
 
+@pytest.mark.parametrize("who", [(), ("--modality", "two")])
+def test_an_aligned_run_is_not_pretrained_anew(run: Path, corpus: Corpus, who: tuple[str, ...]) -> None:
+    told = ("--corpus", corpus.path, "--track", "shared", "--refit", *who)
+    assert "this one was aligned with others" in kinelet("evaluate", run, *told).complaint
+
+
+def test_a_recording_is_embedded_by_the_encoder_of_one_modality(run: Path, tmp_path: Path) -> None:
+    lines = ["one,two", *(f"{np.sin(i / 7):.4f},{np.cos(i / 3):.4f}" for i in range(400))]
+    (tmp_path / "r.csv").write_text("\n".join(lines) + "\n")
+    spec = load(run, modality="two").spec
+    channels = "".join(f"  {c}: {{name: {c}, unit: '{spec.units[0]}'}}\n" for c in ("one", "two"))
+    (tmp_path / "card.yaml").write_text(f"channels:\n{channels}rate_hz: {spec.rate_hz}\nsubject: {{constant: P}}\n")
+    out = tmp_path / "z.npz"
+    given = ("embed", run, tmp_path / "r.csv", "--card", tmp_path / "card.yaml", "--out", out)
+    document = done(*given, "--modality", "two", "--output", "u", "--json").document
+    assert (document["dim"], document["valid"]) == (8, document["vectors"])
+    assert "--modality" in kinelet(*given).complaint
+    assert "two" in kinelet(*given, "--modality", "three").complaint
+
+
+def test_tables_fit_a_terminal_of_80_columns(run: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = ("--corpus", corpus.path, "--protocol", "modality_probe", "--track", "shared", "labels=0.1")
+    monkeypatch.setenv("COLUMNS", "80")
+    result = CliRunner().invoke(app, [str(w) for w in ("evaluate", run, *told)], catch_exceptions=False)
+    lines = result.stdout.splitlines()
+    heading = next(line for line in lines if line.startswith("encoders"))
+    assert heading.split() == ["encoders", "of", "part", "labels", "macro-F1", "accuracy", "raw", "width"]
+    assert any(re.search(r"one \+ two +backbone +10% +\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", line) for line in lines)
+    assert "of a probe learnt on U of one modality, with all labels" in " ".join(result.stdout.split())
+
+
 def test_page_of_an_aligned_run(found: dict[str, Any], run: Path, corpus: Corpus) -> None:
     alone = ("--modality", "two", "--output", "u", "--track", "shared", "--baselines", "none")
     done("evaluate", run, "--corpus", corpus.path, *alone)
@@ -214,3 +250,10 @@ def test_more_than_four_modalities_are_judged_alone_and_together() -> None:
     config = ModalitiesConfig(parts=("u", "uv"))
     assert len(rows_of(names, config)) == 2 * 6 + 1
     assert rows_of(names, config)[-1].part == "uv"  # where the codes below are not judged
+
+
+def test_a_task_called_like_its_track_is_named_once(found: dict[str, Any], run: Path) -> None:
+    told, _ = modalities.load(run / "evaluation" / "own-shared-modality_probe")
+    same = [(replace(result, task="shared"), raw) for result, raw in told]
+    assert "shared: macro-F1" in modalities.section(same).body
+    assert "shared, shared" not in modalities.section(same).body

@@ -150,7 +150,7 @@ def test_a_value_that_was_not_finite_is_a_hole_in_the_curve(run: Path, tmp_path:
 
 
 def test_what_is_no_run_is_one_line(tmp_path: Path) -> None:
-    assert "no model here" in kinelet("report", tmp_path).complaint
+    assert "holds neither a run nor pair_efficiency.json" in kinelet("report", tmp_path).complaint
 
 
 def test_a_damaged_log_is_named(tmp_path: Path) -> None:

@@ -50,14 +50,14 @@ def evaluate_modalities(
         return
     rows = [(j.result, j.raw) for j in found.rows]
     title = f"{corpus}: {config.track}, each modality {found.rows[0].width} wide, {tell.people(rows[0][0])}"
-    output.table(title, tell.columns(rows), tell.rows(rows))
+    output.table(title, tell.brief_columns(rows), tell.brief_rows(rows), tight=True)
     if found.searches:
         first = found.searches[0]
         title = f"U looked up across modalities: {first.gallery:,} moments of {len(first.people)} people"
-        output.table(title, tell.search_columns(found.searches), tell.search_rows(found.searches))
+        output.table(title, tell.search_columns(found.searches), tell.search_rows(found.searches), tight=True)
     if found.transfers:
-        title = f"{tell.metric_name(found.transfers[0])} of a probe learnt on U of one modality"
-        output.table(title, tell.transfer_columns(found.transfers), tell.transfer_rows(found.transfers))
+        title = f"{tell.metric_name(found.transfers[0])} of a probe learnt on U of one modality, with all labels"
+        output.table(title, tell.transfer_columns(found.transfers), tell.transfer_rows(found.transfers), tight=True)
     for note in dict.fromkeys(note for j in found.rows for note in j.result.notes):
         print(f"note: {note}")
     print(f"kept under {run / 'evaluation'}; kinelet report {run} tells it on a page")

@@ -33,6 +33,17 @@ def people(result: Result) -> str:
     return f"{len(result.subjects)} people"
 
 
+def brief_columns(rows: Rows) -> tuple[str, ...]:
+    """Headings of :func:`brief_rows`."""
+    metrics = (NAMES.get(m, m) for m in METRICS[rows[0][0].kind])
+    return ("encoders", "of", "part", "labels", *metrics, "raw width")
+
+
+def brief_rows(found: Rows) -> list[tuple[str, ...]]:
+    """As :func:`rows`, for a terminal of 80 columns: an interval at the main figure only."""
+    return [(*row[:5], *(figure.partition(" [")[0] for figure in row[5:])) for row in rows(found)]
+
+
 def columns(rows: Rows) -> tuple[str, ...]:
     """Headings of :func:`rows`."""
     first = rows[0][0]
@@ -110,8 +121,9 @@ def section(found: Rows) -> Section:
     first = found[0][0]
     metric, label = METRICS[first.kind][0], metric_name(first)
     bars = [Bar(r.encoder, *_bar(r.estimates[metric]), highlight=r.options["learner"] == "probe") for r, _ in found]
+    where = ", ".join(dict.fromkeys((first.task, first.options["track"])))  # a set of one track often has its name
     caption = (
-        f"{first.task}, {first.options['track']}: {label} with 95 % intervals from resampling people, "
+        f"{where}: {label} with 95 % intervals from resampling people, "
         f"{people(first)} never seen, every modality's vectors reduced without labels to one width."
     )
     notes = "".join(html.paragraph(n) for n in dict.fromkeys(n for r, _ in found for n in r.notes))
@@ -127,7 +139,7 @@ def transfer_section(found: Sequence[Result]) -> Section:
     """The grid of probes carried across."""
     text = (
         f"{metric_name(found[0])} of a probe learnt on the shared part of one modality and judged on that of another, "
-        f"{len(found[0].truth):,} moments of {people(found[0])} that have all modalities."
+        f"with all labels, on {len(found[0].truth):,} moments of {people(found[0])} that have all modalities."
     )
     table = html.table(transfer_columns(found), transfer_rows(found))
     return Section("Probes carried across modalities", html.paragraph(text) + table)

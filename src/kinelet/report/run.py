@@ -40,6 +40,12 @@ def write_report(run: str | Path, out: str | Path | None = None, *, corpus: Corp
     target = Path(out) if out is not None else folder / "report.html"
     if is_multimodal(folder):
         return _write_aligned(folder, target)
+    if not any((folder / name).exists() for name in ("config.json", "model", "checkpoint")):
+        raise BadFileError(
+            f"holds neither a run nor {pairs.FILE}",
+            where=str(folder),
+            remedy="Give a run directory of kinelet pretrain or align, or a folder with that file",
+        )
     encoder = load(folder)
     results = load_results(folder)
     signal = f"{', '.join(encoder.spec.channels)} at {encoder.spec.rate_hz:g} Hz"
