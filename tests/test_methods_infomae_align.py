@@ -91,9 +91,13 @@ def test_three_stages_find_moments_of_people_held_out(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_aligned_encoders_beat_encoders_side_by_side(tmp_path: Path, seed: int) -> None:
-    """Check 30 with the network of the preset ``tiny``."""
+    """Check 30 with the network of the preset ``tiny``, on 2,300 pairs.
+
+    Seed 0 measured: median rank 197 of 640 against 262, in 38 CPU seconds. On 720 pairs ``tiny`` does not get there in
+    that time: 90 of 200 after 100 steps and 76 after 250, against 82.
+    """
     begin = time.process_time()
-    before, after = ranks(tmp_path, TINY, (40, 100), 25, seed)
+    before, after = ranks(tmp_path, TINY, (20, 250), 80, seed)
     assert after < before and time.process_time() - begin < 60
 
 
