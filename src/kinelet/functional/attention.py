@@ -29,7 +29,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
-    return scores.softmax(dim=-1).to(v.dtype) @ v
+    mixed: Tensor = scores.softmax(dim=-1).to(v.dtype) @ v
+    return mixed
 
 
 def sparsemax(z: Tensor, dim: int = -1) -> Tensor:

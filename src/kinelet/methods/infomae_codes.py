@@ -83,7 +83,8 @@ class Chance:
         def draw(part: Tensor, generator: torch.Generator) -> Tensor:
             return torch.randn(part.shape, generator=generator, device=generator.device).to(like)
 
-        return sharded(draw, torch.empty(rows, *like.shape[1:], device="meta"), self.generators)
+        drawn: Tensor = sharded(draw, torch.empty(rows, *like.shape[1:], device="meta"), self.generators)
+        return drawn
 
 
 def seeds_of(generators: Sequence[torch.Generator]) -> list[int]:

@@ -76,7 +76,7 @@ def join(
 def _gathered(mine: Sequence[Tensor], gather: Gather) -> list[Tensor]:
     """All tensors ``(batch, …)`` in one exchange, booleans as they were."""
     columns = [full(t).reshape(len(t), -1) for t in mine]
-    joined = gather(torch.cat(columns, dim=1)).split([c.shape[1] for c in columns], dim=1)
+    joined = torch.split(gather(torch.cat(columns, dim=1)), [c.shape[1] for c in columns], dim=1)
     back = [part.reshape(-1, *t.shape[1:]) for part, t in zip(joined, mine, strict=True)]
     return [part > 0.5 if t.dtype == torch.bool else part for part, t in zip(back, mine, strict=True)]
 
@@ -185,7 +185,8 @@ def channel_information(u: Tensor, noise: float, valid: Tensor) -> Tensor:
         # The smaller of the two Gram matrices has the same determinant.
         gram = (z @ z.T if len(z) < z.shape[1] else z.T @ z) / (count * noise**2)
         root = torch.linalg.cholesky(gram + torch.eye(len(gram), device=u.device))
-        return root.diagonal().log().sum()
+        total: Tensor = root.diagonal().log().sum()
+        return total
 
 
 @torch.no_grad()
@@ -246,4 +247,4 @@ def effective_rank(z: Tensor, valid: Tensor) -> Tensor:
 
 
 def _sum(values: object) -> Tensor:
-    return torch.stack(list(values)).sum()  # type: ignore[call-overload, no-any-return]
+    return torch.stack(list(values)).sum()  # type: ignore[call-overload]
