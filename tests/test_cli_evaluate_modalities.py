@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -150,10 +151,13 @@ def test_a_recording_is_embedded_by_the_encoder_of_one_modality(run: Path, tmp_p
     assert "two" in kinelet(*given, "--modality", "three").complaint
 
 
-def test_tables_fit_a_terminal_of_80_columns(run: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_fit_a_terminal_of_80_columns(
+    run: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     told = ("--corpus", corpus.path, "--protocol", "modality_probe", "--track", "shared", "labels=0.1")
+    shutil.copytree(run / "model", tmp_path / "model")  # what is kept of the run itself is not to be replaced
     monkeypatch.setenv("COLUMNS", "80")
-    result = CliRunner().invoke(app, [str(w) for w in ("evaluate", run, *told)], catch_exceptions=False)
+    result = CliRunner().invoke(app, [str(w) for w in ("evaluate", tmp_path, *told)], catch_exceptions=False)
     lines = result.stdout.splitlines()
     heading = next(line for line in lines if line.startswith("encoders"))
     assert heading.split() == ["encoders", "of", "part", "labels", "macro-F1", "accuracy", "raw", "width"]
@@ -234,8 +238,6 @@ def test_encoders_that_are_not_aligned_are_refused(tmp_path: Path, corpus: Corpu
 
 
 def test_a_run_without_evaluation_has_a_page(run: Path, tmp_path: Path) -> None:
-    import shutil
-
     bare = tmp_path / "bare"
     shutil.copytree(run / "model", bare / "model")
     page = write_report(bare).read_text(encoding="utf-8")
