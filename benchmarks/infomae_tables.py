@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from har_sets import pooled, short, signed
+from har_sets import FEWEST, pooled, short, signed
 from infomae_bench import WIDTH, Bench, Job
 from infomae_sets import SETS, PairSet, Target
 from kinelet.evaluate.result import Result, _from_dict
@@ -25,6 +25,7 @@ from kinelet.evaluate.statistics import Estimate
 from kinelet.files import write_text
 from kinelet.report.pairs import ENOUGH_SEEDS, about_seeds, check_comparable
 
+LOWER_IS_BETTER = ("mae", "rmse")
 Kept = dict[str, Any]
 Found = dict[float, dict[str, Result]]
 """By share and arm."""
@@ -161,7 +162,7 @@ def _table(
     arms = [a for a in titles if any(a in by_arm for by_arm in found.values())]
     result = next(iter(next(iter(found.values())).values()))
     seeds = about_seeds([len(r.predicted) for by_arm in found.values() for r in by_arm.values()])
-    better = "lower is better" if target.metric in ("mae", "rmse") else "higher is better"
+    better = "lower is better" if target.metric in LOWER_IS_BETTER else "higher is better"
     head = f"### {entry.title}, {target.track}: {names} (width {width})\n"
     note = f"{target.metric} ({better}), {len(result.subjects)} people, {len(result.truth):,} moments; {seeds}.\n"
     body = _grid(
@@ -187,7 +188,12 @@ def _gap(by_arm: Mapping[str, Result], reference: str, arm: str, metric: str) ->
         return ""
     a, b = by_arm[reference], by_arm[arm]
     alike = len(a.predicted) == len(b.predicted)
-    return signed(a.difference(b, metric, over_draws=len(a.predicted) >= ENOUGH_SEEDS and alike))
+    gap = a.difference(b, metric, over_draws=len(a.predicted) >= ENOUGH_SEEDS and alike)
+    text = signed(gap)
+    if metric not in LOWER_IS_BETTER:
+        return text
+    plain = text.replace("**", "")
+    return f"**{plain}**" if gap.hi < 0 and gap.n_subjects >= FEWEST else plain
 
 
 def _estimate(result: Result, metric: str) -> Estimate:
