@@ -34,7 +34,8 @@ SMALL: dict[str, dict[str, Any]] = {
 
 # Encoders on images, whose patches some methods hide.
 IMAGES = [name for name in ("tf_vit", "conv_gru", "swin") if name in list_encoders()]
-TAKES = {
+BY_TIME = [e for e in list_encoders() if e not in (*IMAGES, "shared_private", "resnet1d_small")]
+TAKES = {"mae": IMAGES, "masked": ["resnet1d_small", *BY_TIME]}
     "mae": IMAGES,
     "masked": sorted(set(list_encoders()) - {*IMAGES, "shared_private"}, key="resnet1d_small".__ne__),
 }
