@@ -36,9 +36,6 @@ SMALL: dict[str, dict[str, Any]] = {
 IMAGES = [name for name in ("tf_vit", "conv_gru", "swin") if name in list_encoders()]
 BY_TIME = [e for e in list_encoders() if e not in (*IMAGES, "shared_private", "resnet1d_small")]
 TAKES = {"mae": IMAGES, "masked": ["resnet1d_small", *BY_TIME]}
-    "mae": IMAGES,
-    "masked": sorted(set(list_encoders()) - {*IMAGES, "shared_private"}, key="resnet1d_small".__ne__),
-}
 with_every_encoder = pytest.mark.parametrize(
     ("name", "encoder"), [(n, e) for n in NAMES for e in TAKES.get(n, list_encoders())]
 )
