@@ -108,7 +108,7 @@ class Means(Encoder):
 
 @pytest.fixture
 def means(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kinelet.evaluate.judge.load", lambda folder, output=None: Means())
+    monkeypatch.setattr("kinelet.evaluate.judge.load", lambda folder, output=None, modality=None: Means())
     monkeypatch.setattr("kinelet.evaluate.judge.fresh_like", lambda encoder: lambda spec: Means(spec))
 
 
@@ -211,7 +211,7 @@ def test_people_that_the_encoder_knows_are_refused(
 ) -> None:
     knowing = Means()
     knowing.card = {"pretrain_subjects": ["pamap2/pamap2_3"]}
-    monkeypatch.setattr("kinelet.evaluate.judge.load", lambda folder, output=None: knowing)
+    monkeypatch.setattr("kinelet.evaluate.judge.load", lambda folder, output=None, modality=None: knowing)
     with pytest.raises(SeenSubjectError, match="pamap2_3"):
         result("relcon-linear", corpus, tmp_path)
 
@@ -307,7 +307,7 @@ def audit(request: pytest.FixtureRequest, corpus: Corpus, tmp_path_factory: pyte
     """A whole benchmark, watched."""
     found = Audit(request.param)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kinelet.evaluate.judge.load", lambda folder, output=None: Means())
+        patch.setattr("kinelet.evaluate.judge.load", lambda folder, output=None, modality=None: Means())
         found.watch(patch)
         found.judged = result(request.param, corpus, tmp_path_factory.mktemp("audit"))
     return found

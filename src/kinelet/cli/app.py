@@ -37,7 +37,7 @@ app.command("pretrain", short_help="Learn an encoder from recordings without lab
 app.command("align", short_help="Align encoders of several sensors on few pairs.")(align.align)
 app.add_typer(distance.app, name="distance")
 app.command("evaluate", short_help="Judge a run on people it has never seen.")(evaluate.evaluate)
-app.command("embed")(embed.embed)
+app.command("embed", short_help="Vectors of a recording, a window a step.")(embed.embed)
 app.command("search", short_help="Ask recordings in words.")(search.search)
 app.command("label", short_help="A timeline of labels from sentences.")(label.label)
 app.command("import-weights", short_help="Weights of other code, as a model folder.")(import_weights.import_weights)
